@@ -1,0 +1,53 @@
+// Every fixed bound in one place, each with its unit. What an operator may want to change is a
+// configuration field instead.
+
+export const BOUNDS = {
+  /** Header section of a request, bytes: 431 above. */
+  headerBytes: 16 * 1024,
+  /** Fields of a request: 431 above. */
+  headerCount: 100,
+  /** Request target, bytes: 414 above. */
+  targetBytes: 8 * 1024,
+  /** From a connection's first byte to the end of the header section, ms: 408 above. */
+  headersTimeoutMs: 10_000,
+  /** An idle kept-alive client connection, ms. */
+  keepAliveTimeoutMs: 65_000,
+  /** A kept-alive client connection that idles while the gateway drains, ms (SPEC section 6). */
+  drainIdleMs: 1_000,
+  /** Client connections at once. */
+  connections: 20_000,
+  /** Unread request body that is read away behind a denial so that the connection can be kept, bytes. */
+  drainBodyBytes: 64 * 1024,
+  /** How long a connection that is being closed behind an unread body lingers, ms. */
+  lingerMs: 1_000,
+  /** Upstream header section, bytes. */
+  upstreamHeaderBytes: 64 * 1024,
+  /** Requests waiting for a connection to one target. */
+  upstreamQueue: 1_024,
+  /** Idle connection to a target, ms. */
+  upstreamKeepAliveMs: 4_000,
+  /** Cached keys: entries, and bytes by estimate. */
+  cachedKeys: 100_000,
+  cachedKeyBytes: 64 * 1024 * 1024,
+  /** Cached texts that no key has. */
+  cachedUnknowns: 10_000,
+  /** How long a text is remembered as unknown, ms. */
+  unknownTtlMs: 5_000,
+  /** Look-ups under way at once; above, the store counts as unavailable. */
+  lookups: 1_024,
+  /** Source prefixes the guard remembers. */
+  guardSources: 100_000,
+  /** Key ids that `portcullis_key_usage_total` names; others are `other`. */
+  usageLabels: 20,
+  /** Log lines waiting for a blocked reader, bytes. */
+  logBufferBytes: 4 * 1024 * 1024,
+  /** Field value in a log line, characters. */
+  logFieldLength: 512,
+  /** A configuration file, bytes. */
+  configBytes: 4 * 1024 * 1024,
+  /** A secret's file, bytes. */
+  secretBytes: 64 * 1024,
+  /** Lease on one unit of concurrency; a gateway renews what it still uses, ms. */
+  concurrencyLeaseMs: 30_000,
+  concurrencyRenewMs: 10_000,
+} as const;

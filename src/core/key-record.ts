@@ -1,0 +1,146 @@
+// What is kept of a key, and the two things only the pepper's holder can make: the digest a secret is
+// found by, and the MAC over what the record grants. Who can write to the store but lacks the pepper can
+// neither add a key nor widen one.
+import { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+
+/** A key as stored. Times are milliseconds since the epoch. */
+export interface KeyRecord {
+  readonly id: string;
+  /** Goes up by one with every change; a write names the revision it replaces. */
+  readonly revision: number;
+  readonly owner: string | null;
+  readonly name: string | null;
+  /** `true`: what it may do stands in the configuration under its id, and the grants here are empty. */
+  readonly declared: boolean;
+  readonly roles: readonly string[];
+  readonly scopes: readonly string[];
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
+  readonly plan: string | null;
+  readonly expiresAt: number | null;
+  readonly status: 'active' | 'disabled' | 'revoked';
+  readonly meta: Readonly<Record<string, string>>;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  /** The first is current; a second is retiring and has `endsAt`. */
+  readonly secrets: readonly StoredSecret[];
+  /** MAC over all of the above, base64url. */
+  readonly mac: string;
+}
+
+/** One secret of a key, as stored: never its text. */
+export interface StoredSecret {
+  /** What it is found by, base64url: see {@link Pepper.digest} and {@link Pepper.digestOfSha256}. */
+  readonly digest: string;
+  /** Prefix and last characters, for people; null where the text was never known. */
+  readonly hint: string | null;
+  readonly createdAt: number;
+  /** When a retiring secret stops working. */
+  readonly endsAt: number | null;
+}
+
+/** The state a person or a label sees. `expired` is never stored: it follows from the clock. */
+export type KeyState = 'active' | 'disabled' | 'revoked' | 'expired';
+
+export const KEY_STATES: readonly KeyState[] = ['active', 'disabled', 'revoked', 'expired'];
+
+/** Ids may stand in URLs, labels, log lines and store keys as they are. */
+export const KEY_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+/**
+ * The state at a time. `expiresAt` is the one in force: a declared key's stands in the configuration.
+ */
+export function keyState(record: Pick<KeyRecord, 'status'>, expiresAt: number | null, nowMs: number): KeyState {
+  if (record.status !== 'active') return record.status;
+  return expiresAt !== null && expiresAt <= nowMs ? 'expired' : 'active';
+}
+
+/** The pepper's three uses. Holds secret material: never logged, never serialised. */
+export class Pepper {
+  readonly #pepper: Buffer;
+  readonly #macKey: Buffer;
+
+  /** @throws {RangeError} below 32 bytes */
+  constructor(pepper: Uint8Array) {
+    if (pepper.length < 32) throw new RangeError('a pepper takes at least 32 bytes');
+    this.#pepper = Buffer.from(pepper);
+    this.#macKey = Buffer.from(hkdfSync('sha256', this.#pepper, '', 'portcullis key record mac 1', 32));
+  }
+
+  /** HMAC-SHA-256(pepper, text), base64url. `text` has one character a byte (latin1). */
+  digest(text: string): string {
+    return createHmac('sha256', this.#pepper).update(text, 'latin1').digest('base64url');
+  }
+
+  /** The digest under which a key is kept whose plaintext only its holder knows; `sha256` is 32 bytes. */
+  digestOfSha256(sha256: Uint8Array): string {
+    // A NUL cannot stand in a presented text, so knowing the SHA-256 is not holding the key.
+    return createHmac('sha256', this.#pepper).update('\0sha256\0').update(sha256).digest('base64url');
+  }
+
+  /** Both digests a presented text of unknown origin may be kept under. */
+  digestsOf(text: string): readonly [string, string] {
+    return [this.digest(text), this.digestOfSha256(createHash('sha256').update(text, 'latin1').digest())];
+  }
+
+  /** The record with its MAC set. */
+  seal(record: Omit<KeyRecord, 'mac'>): KeyRecord {
+    return { ...record, mac: this.#mac(record).toString('base64url') };
+  }
+
+  /** Whether the record is as its writer, who had the pepper, left it. */
+  isGenuine(record: KeyRecord): boolean {
+    const given = Buffer.from(record.mac, 'base64url');
+    const right = this.#mac(record);
+    return given.length === right.length && timingSafeEqual(given, right);
+  }
+
+  #mac(record: Omit<KeyRecord, 'mac'>): Buffer {
+    return createHmac('sha256', this.#macKey).update(canonicalText(record)).digest();
+  }
+}
+
+/** One unambiguous text for all that is MACed: a JSON array in fixed order. */
+function canonicalText(record: Omit<KeyRecord, 'mac'>): string {
+  const {
+    id,
+    revision,
+    owner,
+    name,
+    declared,
+    roles,
+    scopes,
+    allow,
+    deny,
+    plan,
+    expiresAt,
+    status,
+    meta,
+    createdAt,
+    updatedAt,
+    secrets,
+  } = record;
+  const metaPairs = Object.keys(meta)
+    .sort()
+    .map((key) => [key, meta[key]]);
+  const secretRows = secrets.map(({ digest, hint, createdAt: since, endsAt }) => [digest, hint, since, endsAt]);
+  return JSON.stringify([
+    1,
+    id,
+    revision,
+    owner,
+    name,
+    declared,
+    roles,
+    scopes,
+    allow,
+    deny,
+    plan,
+    expiresAt,
+    status,
+    metaPairs,
+    createdAt,
+    updatedAt,
+    secretRows,
+  ]);
+}
