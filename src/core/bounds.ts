@@ -18,6 +18,8 @@ export const BOUNDS = {
   connections: 20_000,
   /** Unread request body that is read away behind a denial so that the connection can be kept, bytes. */
   drainBodyBytes: 64 * 1024,
+  /** What of an unread body is still read while its connection lingers, bytes. */
+  lingerBytes: 1024 * 1024,
   /** How long a connection that is being closed behind an unread body lingers, ms. */
   lingerMs: 1_000,
   /** Upstream header section, bytes. */
@@ -50,4 +52,19 @@ export const BOUNDS = {
   /** Lease on one unit of concurrency; a gateway renews what it still uses, ms. */
   concurrencyLeaseMs: 30_000,
   concurrencyRenewMs: 10_000,
+  /** How long a start waits for a Redis that is not there, and one attempt to connect takes, ms. */
+  storeConnectMs: 2_000,
+  /** A Redis connection that owes an answer and stays silent is dropped, ms; never before the store's own timeout. */
+  storeSilenceMs: 1_000,
+  /** Longest pause between two attempts to connect, ms. */
+  storeReconnectMs: 500,
+  /** How long a read of the change feed waits for a change (Redis), or pauses between two looks (SQLite), ms. */
+  changeBlockMs: 250,
+  changePollMs: 50,
+  /** Changes the feed keeps for gateways that lag. */
+  changeLogLength: 10_000,
+  /** A stored key record, bytes. */
+  recordBytes: 64 * 1024,
+  /** Records read at once while keys are listed. */
+  listBatch: 500,
 } as const;

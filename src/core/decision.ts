@@ -22,6 +22,8 @@ export interface LimitReport {
   readonly name: string;
   /** Structured field item of `RateLimit-Policy`: `"burst";q=10;w=1`. */
   readonly policyItem: string;
+  /** Admissions a period. */
+  readonly quota: number;
   readonly remaining: number;
   /** Seconds, rounded up, at least 1. */
   readonly resetS: number;

@@ -21,6 +21,8 @@ export interface Accepted {
   readonly peer: Address;
   /** Protocols that an Upgrade asks for, lower case; empty without one. */
   readonly upgrades: readonly string[];
+  /** The declared length of the body, bytes; 0 without a body, null where it is chunked. */
+  readonly contentLength: number | null;
 }
 
 /** After identify-client. */
@@ -28,13 +30,10 @@ export interface ClientKnown {
   client: Address;
   /** The part of `X-Forwarded-For` that is believed, in order, without the peer. */
   forwardedFor: readonly string[];
+  /** How the client reached the outermost trusted proxy, or this gateway. */
+  proto: 'http' | 'https';
 }
 
-/** After guard-address. */
-export interface GuardPassed {
-  /** The address would be blocked, but for a good key it recently used: its failures are answered as blocked. */
-  isOnProbation: boolean;
-}
 
 /** After match-route. */
 export interface RouteKnown {
@@ -54,4 +53,10 @@ export interface LimitsKnown {
   limits: readonly LimitReport[];
   /** Gives back the seat that the request holds; to be called when it has ended. */
   release: (() => void) | null;
+}
+
+/** After guard-address. */
+export interface GuardPassed {
+  /** What the guard counts attempts by. */
+  source: string;
 }

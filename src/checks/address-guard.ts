@@ -1,0 +1,144 @@
+// The guard's memory: failed attempts by source prefix, counted before any look-up and shared through the
+// store, and which sources recently showed a good key.
+import { BOUNDS } from '../core/bounds.ts';
+import type { GuardRule } from '../core/policy.ts';
+import type { AttemptCounter, Clock } from '../core/ports.ts';
+
+/** How long a source is to be refused, ms; 0 where it may go on. */
+export type RefusalMs = number;
+
+export interface Attempt<T> {
+  readonly found: T | undefined;
+  readonly refusedMs: RefusalMs;
+}
+
+export class AddressGuard {
+  readonly #rule: GuardRule;
+  readonly #shared: AttemptCounter;
+  readonly #now: Clock;
+  readonly #blockedUntil = new BoundedMap<number>(BOUNDS.guardSources);
+  readonly #goodUntil = new BoundedMap<number>(BOUNDS.guardSources);
+  readonly #failures = new BoundedMap<{ count: number; until: number }>(BOUNDS.guardSources);
+  /** Look-ups under way by source; each may yet turn out to be no failure. */
+  readonly #pending = new Map<string, Set<Promise<void>>>();
+
+  constructor(rule: GuardRule, shared: AttemptCounter, now: Clock) {
+    this.#rule = rule;
+    this.#shared = shared;
+    this.#now = now;
+  }
+
+  /** How long the source is still blocked, ms; 0 if it is not. Asks nobody. */
+  blockedForMs(source: string): RefusalMs {
+    const until = this.#blockedUntil.get(source);
+    return until === undefined ? 0 : Math.max(0, until - this.#now());
+  }
+
+  /** Whether a good key came from the source lately: then others' failures do not block it. */
+  isKnownGood(source: string): boolean {
+    return (this.#goodUntil.get(source) ?? 0) > this.#now();
+  }
+
+  /** Notes a good key. */
+  passed(source: string): void {
+    const now = this.#now();
+    // Refreshed at most once a second: this is on every request's way.
+    const until = now + this.#rule.blockMs;
+    if ((this.#goodUntil.get(source) ?? 0) < until - 1_000) this.#goodUntil.set(source, until);
+  }
+
+  /** Counts a failure that needed no look-up; returns for how long the source is refused from now on. */
+  failed(source: string): RefusalMs {
+    return this.#count(source) > this.#rule.failures ? this.#block(source) : 0;
+  }
+
+  /**
+   * Counts an attempt before the key is looked up, then looks it up, then takes the attempt back if it was good.
+   * `refusedMs` above 0: the source has no attempts left. Then `found` is undefined, or what was found for a
+   * source with a recent good key, whose bad attempts are answered as blocked and whose good ones pass.
+   */
+  async attempt<T>(source: string, lookUp: () => Promise<T>, isGood: (found: T) => boolean): Promise<Attempt<T>> {
+    for (;;) {
+      const count = Math.max(this.#count(source), await this.#shared.count(source));
+      const isOver = count > this.#rule.failures;
+      if (!isOver || this.isKnownGood(source)) {
+        return { found: await this.#lookUp(source, lookUp, isGood), refusedMs: isOver ? this.#rule.blockMs : 0 };
+      }
+      const pending = this.#pending.get(source);
+      if (!pending) return { found: undefined, refusedMs: await this.#blockShared(source) };
+      // Some of those counted are still being looked up: a crowd of good keys behind one address is no attack.
+      await this.#forgive(source);
+      await Promise.race(pending);
+    }
+  }
+
+  async #lookUp<T>(source: string, lookUp: () => Promise<T>, isGood: (found: T) => boolean): Promise<T> {
+    const settled = Promise.withResolvers<void>();
+    const pending = this.#pending.get(source) ?? new Set();
+    this.#pending.set(source, pending.add(settled.promise));
+    let isForgiven = true;
+    try {
+      const found = await lookUp();
+      isForgiven = isGood(found);
+      return found;
+    } finally {
+      // A store that did not answer says nothing about the key.
+      if (isForgiven) await this.#forgive(source);
+      pending.delete(settled.promise);
+      if (pending.size === 0) this.#pending.delete(source);
+      settled.resolve();
+    }
+  }
+
+  #count(source: string): number {
+    const now = this.#now();
+    const window = this.#failures.get(source);
+    if (window && window.until > now) return ++window.count;
+    this.#failures.set(source, { count: 1, until: now + this.#rule.perMs });
+    return 1;
+  }
+
+  async #forgive(source: string): Promise<void> {
+    const window = this.#failures.get(source);
+    if (window && window.count > 0) window.count--;
+    await this.#shared.forgive(source);
+  }
+
+  /** Blocks the source, unless a good key came from it lately: then it is only this attempt that is refused. */
+  #block(source: string): RefusalMs {
+    if (this.isKnownGood(source)) return this.#rule.blockMs;
+    if (this.blockedForMs(source) === 0) {
+      this.#blockedUntil.set(source, this.#now() + this.#rule.blockMs);
+      void this.#shared.block(source, this.#rule.blockMs).catch(() => undefined);
+    }
+    return this.blockedForMs(source);
+  }
+
+  /** As another gateway blocked it, or for the whole time if none did. */
+  async #blockShared(source: string): Promise<RefusalMs> {
+    const blockedMs = await this.#shared.blockedForMs(source);
+    if (blockedMs === 0) return this.#block(source);
+    this.#blockedUntil.set(source, this.#now() + blockedMs);
+    return blockedMs;
+  }
+}
+
+/** Forgets what was set longest ago when it is full. */
+class BoundedMap<T> {
+  readonly #entries = new Map<string, T>();
+  readonly #most: number;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  get(key: string): T | undefined {
+    return this.#entries.get(key);
+  }
+
+  set(key: string, value: T): void {
+    this.#entries.delete(key);
+    if (this.#entries.size >= this.#most) this.#entries.delete(this.#entries.keys().next().value!);
+    this.#entries.set(key, value);
+  }
+}

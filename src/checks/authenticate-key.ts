@@ -1,0 +1,77 @@
+// Who is calling: exactly one credential, well-formed, known, genuine, in force. Every way in which a key can
+// be bad gets the same answer; the log and the metric have the reason.
+import { classifyKeyText } from '../core/api-key.ts';
+import { type Check, type Denial, deny, type Verdict } from '../core/decision.ts';
+import { StoreFault } from '../core/fault.ts';
+import { keyState } from '../core/key-record.ts';
+import type { Caller } from '../core/policy.ts';
+import type { Found } from '../core/ports.ts';
+import type { KeyFlaw } from '../core/reasons.ts';
+import type { Accepted, CallerKnown, GuardPassed, RouteKnown } from '../core/request.ts';
+import type { AddressGuard } from './address-guard.ts';
+import { readCredential } from './read-credential.ts';
+
+/** Where keys are looked up by their text. */
+export interface KeyFinder {
+  /** What is known without asking anybody; undefined where the store has to be asked. */
+  recall(text: string): Found | undefined;
+  /** Asks the store. @throws {StoreFault} where it cannot be asked */
+  lookUp(text: string): Promise<Found>;
+}
+
+type Needs = Accepted & GuardPassed & RouteKnown;
+
+export function authenticateKey(keys: KeyFinder, guard: AddressGuard): Check<Needs, CallerKnown> {
+  return (request, learn) => {
+    const { policy, route, rawHeaders, target, source } = request;
+    learn.caller = null;
+    learn.admission = request.isPreflight ? 'preflight' : 'public';
+    if (request.isPreflight || route.access === 'public') return undefined;
+    const credential = readCredential(policy.credentials, rawHeaders, target.query);
+    if (credential.kind === 'none') return deny('key_missing');
+    if (credential.kind === 'many') return deny('key_ambiguous');
+    const { text } = credential;
+    if (classifyKeyText(policy.credentials.prefix, text) === 'malformed') return failed('malformed', guard.failed(source));
+    const recalled = keys.recall(text);
+    return recalled === undefined ? askStore(text) : conclude(judge(request, recalled), 0);
+
+    async function askStore(asked: string): Promise<Verdict> {
+      try {
+        const { found, refusedMs } = await guard.attempt(
+          source,
+          async () => judge(request, await keys.lookUp(asked)),
+          (judged) => typeof judged !== 'string',
+        );
+        return found === undefined ? blocked(refusedMs) : conclude(found, refusedMs, true);
+      } catch (fault) {
+        if (fault instanceof StoreFault) return deny('store_unavailable', { retryAfterS: 1, detail: fault.message });
+        throw fault;
+      }
+    }
+
+    function conclude(judged: Caller | KeyFlaw, refusedMs: number, isCounted = false): Verdict {
+      if (typeof judged === 'string') return failed(judged, isCounted ? refusedMs : guard.failed(source));
+      guard.passed(source);
+      learn.caller = judged;
+      learn.admission = 'key';
+      return undefined;
+    }
+  };
+}
+
+/** The holder of what was found, or what is wrong with it. */
+export function judge(request: Pick<Accepted, 'policy' | 'acceptedAtMs'>, found: Found): Caller | KeyFlaw {
+  if (found === 'absent') return 'unknown';
+  const caller = request.policy.callerOf(found);
+  const state = keyState(found, caller === 'undeclared' ? null : caller.expiresAt, request.acceptedAtMs);
+  if (state !== 'active') return state;
+  return caller;
+}
+
+function failed(flaw: KeyFlaw, refusedMs: number): Denial {
+  return refusedMs > 0 ? blocked(refusedMs) : { code: 'key_invalid', reason: flaw };
+}
+
+function blocked(refusedMs: number): Denial {
+  return deny('address_blocked', { retryAfterS: Math.max(1, Math.ceil(refusedMs / 1000)) });
+}

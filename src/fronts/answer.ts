@@ -1,0 +1,103 @@
+// From a decision to what the caller reads: status, fields and problem document (RFC 9457). Nothing else
+// writes an answer of ours.
+import { STATUS_CODES } from 'node:http';
+import type { Denial, LimitReport } from '../core/decision.ts';
+import type { CredentialPlaces } from '../core/policy.ts';
+import { ANSWERS, type Answer } from '../core/reasons.ts';
+
+/** An answer of ours, whole. */
+export interface ProblemAnswer {
+  readonly status: number;
+  /** Name, value, name, value. */
+  readonly fields: readonly string[];
+  readonly body: string;
+  /** Whether the connection has to end with it. */
+  readonly closes: boolean;
+}
+
+/** What an answer says besides its code. */
+export interface AnswerContext {
+  readonly requestId: string;
+  readonly credentials: CredentialPlaces;
+  readonly limits: readonly LimitReport[];
+  /** Upgrades that the route lists, for 426. */
+  readonly upgrades: readonly string[];
+}
+
+export function answerProblem(denial: Denial, context: AnswerContext): ProblemAnswer {
+  const { status, title, closes = false }: Answer = ANSWERS[denial.code];
+  const body = JSON.stringify({
+    type: `urn:portcullis:problem:${denial.code}`,
+    title,
+    status,
+    code: denial.code,
+    requestId: context.requestId,
+    ...(denial.missing && { missing: denial.missing }),
+    ...(denial.violated && { 'violated-policies': denial.violated }),
+  });
+  const fields = [
+    'Content-Type',
+    'application/problem+json',
+    'Content-Length',
+    String(Buffer.byteLength(body)),
+    'Cache-Control',
+    'no-store',
+    ...denialFields(denial, context),
+    ...answerFields(context.requestId, context.limits),
+  ];
+  return { status, fields, body, closes };
+}
+
+/** What every answer carries, ours and the upstream's: the request's id and where the limits stand. */
+export function answerFields(requestId: string, limits: readonly LimitReport[]): string[] {
+  const fields = ['X-Request-Id', requestId];
+  if (limits.length > 0) {
+    // draft-ietf-httpapi-ratelimit-headers: lists of items, `r` what is left, `t` seconds.
+    fields.push('RateLimit-Policy', limits.map((limit) => limit.policyItem).join(', '));
+    fields.push('RateLimit', limits.map(({ name, remaining, resetS }) => `"${name}";r=${remaining};t=${resetS}`).join(', '));
+  }
+  return fields;
+}
+
+/** The answer as bytes, for a connection that node:http no longer writes on (an upgrade, a parse error). It ends the connection. */
+export function rawAnswer({ status, fields, body }: ProblemAnswer, method: string): string {
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nDate: ${new Date().toUTCString()}\r\n`;
+  for (let at = 0; at < fields.length; at += 2) head += `${fields[at]}: ${fields[at + 1]}\r\n`;
+  return `${head}Connection: close\r\n\r\n${method === 'HEAD' ? '' : body}`;
+}
+
+function denialFields(denial: Denial, { credentials, upgrades }: AnswerContext): string[] {
+  const fields: string[] = [];
+  switch (denial.code) {
+    case 'key_missing':
+      fields.push('WWW-Authenticate', challenges(credentials, ''));
+      break;
+    case 'key_invalid':
+      fields.push('WWW-Authenticate', challenges(credentials, ', error="invalid_token"'));
+      break;
+    case 'scope_missing':
+      fields.push('WWW-Authenticate', insufficientScope(credentials, denial.missing ?? []));
+      break;
+    case 'method_not_allowed':
+      fields.push('Allow', (denial.allow ?? []).join(', '));
+      break;
+    case 'upgrade_refused':
+      // RFC 9110 section 15.5.22: 426 names what could be upgraded to.
+      fields.push('Upgrade', upgrades.length > 0 ? upgrades.join(', ') : 'HTTP/1.1');
+      break;
+    default:
+  }
+  if (denial.retryAfterS !== undefined) fields.push('Retry-After', String(denial.retryAfterS));
+  return fields;
+}
+
+/** RFC 6750 section 3 for Bearer, and the same form for the key header. */
+function challenges({ acceptsBearer, header }: CredentialPlaces, bearerError: string): string {
+  const apiKey = `ApiKey realm="portcullis", header="${header}"`;
+  return acceptsBearer ? `Bearer realm="portcullis"${bearerError}, ${apiKey}` : apiKey;
+}
+
+function insufficientScope({ acceptsBearer, header }: CredentialPlaces, missing: readonly string[]): string {
+  const scheme = acceptsBearer ? 'Bearer realm="portcullis"' : `ApiKey realm="portcullis", header="${header}"`;
+  return `${scheme}, error="insufficient_scope", scope="${missing.join(' ')}"`;
+}

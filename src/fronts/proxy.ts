@@ -1,0 +1,271 @@
+// The gateway's front: accept, decide, forward, record. Every request that it is handed is recorded exactly
+// once, whatever happened.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { BOUNDS } from '../core/bounds.ts';
+import { type Denial, deny } from '../core/decision.ts';
+import type { Policy } from '../core/policy.ts';
+import type { Clock, Recorder } from '../core/ports.ts';
+import type { Code } from '../core/reasons.ts';
+import { parseTarget } from '../core/target.ts';
+import type { Admitted, RequestState } from '../decide/request-state.ts';
+import type { Decision } from '../decide/sequence.ts';
+import { forwardHttp } from '../forward/forward.ts';
+import { outgoingFields, withoutCredential, type HeaderRules } from '../forward/headers.ts';
+import type { Upstreams } from '../forward/targets.ts';
+import { forwardUpgrade } from '../forward/upgrade.ts';
+import { accept, peerOf } from './accept.ts';
+import { answerFields, answerProblem, rawAnswer } from './answer.ts';
+import { endAndClose, lingerAndClose, mustCloseBehind } from './close-behind.ts';
+import { Journey } from './journey.ts';
+import type { Front } from './listener.ts';
+import { requestIdOf } from './request-facts.ts';
+
+/** All that a reload swaps; a request keeps the one it began with. */
+export interface Runtime {
+  readonly policy: Policy;
+  readonly headerRules: HeaderRules;
+  readonly upstreams: Upstreams;
+}
+
+export interface ProxyFrontOptions {
+  readonly runtime: () => Runtime;
+  readonly decide: (request: RequestState) => Decision | Promise<Decision>;
+  readonly recorder: Recorder;
+  readonly now: Clock;
+  readonly isDraining: () => boolean;
+  /** A defect: an exception that nothing expected. */
+  readonly onBug: (bug: unknown, requestId: string) => void;
+}
+
+export class ProxyFront implements Front {
+  readonly #options: ProxyFrontOptions;
+
+  constructor(options: ProxyFrontOptions) {
+    this.#options = options;
+  }
+
+  request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    const exchange = new HttpExchange(this.#options, request, response, expectsContinue);
+    this.#run(exchange);
+  }
+
+  upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    this.#run(new UpgradeExchange(this.#options, request, socket, head));
+  }
+
+  expectation(request: IncomingMessage, response: ServerResponse): void {
+    new HttpExchange(this.#options, request, response, true).refuse(deny('expectation_failed'));
+  }
+
+  malformed(code: Code, socket: Socket, firstLine: string): string {
+    const { policy } = this.#options.runtime();
+    const peer = peerOf(socket);
+    const journey = new Journey(this.#options.recorder, requestIdOf([], peer, policy), [], peer?.text ?? '', this.#options.now());
+    const { denial, method } = denialOfMalformed(code, firstLine, policy);
+    const answer = answerProblem(denial, { requestId: journey.requestId, credentials: policy.credentials, limits: [], upgrades: [] });
+    journey.method = method;
+    journey.refused(denial, answer.status, answer.body.length);
+    journey.end();
+    return rawAnswer(answer, method);
+  }
+
+  #run(exchange: Exchange): void {
+    try {
+      const state = exchange.accept();
+      if (!state) return;
+      const decision = this.#options.decide(state);
+      if (decision instanceof Promise) {
+        decision.then((decided) => exchange.proceed(state, decided)).catch((bug: unknown) => exchange.failed(bug));
+      } else {
+        exchange.proceed(state, decision).catch((bug: unknown) => exchange.failed(bug));
+      }
+    } catch (bug) {
+      exchange.failed(bug);
+    }
+  }
+}
+
+/** A request and the way to answer it. */
+abstract class Exchange {
+  protected readonly runtime: Runtime;
+  protected readonly journey: Journey;
+  protected readonly requestMessage: IncomingMessage;
+  readonly #options: ProxyFrontOptions;
+  #release: (() => void) | null = null;
+
+  constructor(options: ProxyFrontOptions, request: IncomingMessage) {
+    this.#options = options;
+    this.requestMessage = request;
+    this.runtime = options.runtime();
+    const peer = peerOf(request.socket);
+    const id = requestIdOf(request.rawHeaders, peer, this.runtime.policy);
+    this.journey = new Journey(options.recorder, id, request.rawHeaders, peer?.text ?? '', options.now());
+    this.journey.method = request.method ?? '';
+  }
+
+  /** The request as one that can be decided; undefined if it was refused. */
+  accept(): RequestState | undefined {
+    const { journey } = this;
+    const accepted = accept(this.requestMessage, this.runtime.policy, journey.requestId, journey.beganAtMs);
+    if (!('code' in accepted)) return accepted;
+    this.refuse(accepted);
+    return undefined;
+  }
+
+  /** Carries out a decision. */
+  async proceed(state: RequestState, decision: Decision): Promise<void> {
+    this.#release = state.release;
+    this.journey.decided(state, decision);
+    if (decision.outcome === 'denied') return this.refuse(decision.denial!, state);
+    await this.forward(state as Admitted);
+  }
+
+  /** Answers a denial, and records it. */
+  abstract refuse(denial: Denial, state?: RequestState): void;
+
+  protected abstract forward(request: Admitted): Promise<void>;
+
+  /** A defect ended the request. */
+  failed(bug: unknown): void {
+    this.#options.onBug(bug, this.journey.requestId);
+    this.refuse(deny('internal_error'));
+  }
+
+  /** Records the request and gives back what it held; the first call counts. */
+  protected end(): void {
+    this.#release?.();
+    this.#release = null;
+    this.journey.end();
+  }
+
+  protected get isDraining(): boolean {
+    return this.#options.isDraining();
+  }
+
+  protected problem(denial: Denial, state?: RequestState) {
+    return answerProblem(denial, {
+      requestId: this.journey.requestId,
+      credentials: this.runtime.policy.credentials,
+      limits: state?.limits ?? [],
+      upgrades: state?.route?.upgrades ?? [],
+    });
+  }
+
+  /** What the upstream is asked, from nothing but what was authorised. */
+  protected outgoing(request: Admitted) {
+    const { headerRules, policy, upstreams } = this.runtime;
+    const upstream = upstreams.get(request.route.upstream ?? '');
+    const path = request.target.path + withoutCredential(request.target.query, policy.credentials.query);
+    const fields = outgoingFields(headerRules, {
+      rawHeaders: request.rawHeaders,
+      identityFields: request.caller?.identityFields ?? [],
+      forwardedFor: request.forwardedFor,
+      peer: request.peer.text,
+      proto: request.proto,
+      host: request.host,
+      requestId: request.id,
+    });
+    this.journey.forwarding(upstream.name);
+    return { upstream, path, fields, answerFields: answerFields(request.id, request.limits) };
+  }
+}
+
+class HttpExchange extends Exchange {
+  readonly #response: ServerResponse;
+  readonly #expectsContinue: boolean;
+
+  constructor(options: ProxyFrontOptions, request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) {
+    super(options, request);
+    this.#response = response;
+    this.#expectsContinue = expectsContinue;
+  }
+
+  refuse(denial: Denial, state?: RequestState): void {
+    const response = this.#response;
+    const request = this.requestMessage;
+    const { status, fields, body, closes } = this.problem(denial, state);
+    if (response.headersSent || response.destroyed) {
+      response.destroy();
+      return this.end();
+    }
+    const hasUnreadBody = !request.complete && (state?.contentLength ?? null) !== 0;
+    const closesBehind = hasUnreadBody && (this.#expectsContinue || mustCloseBehind(state?.contentLength ?? null));
+    const isLast = closes || closesBehind || this.isDraining;
+    this.journey.refused(denial, status, request.method === 'HEAD' ? 0 : Buffer.byteLength(body));
+    response.once('close', () => this.end());
+    response.writeHead(status, isLast ? [...fields, 'Connection', 'close'] : [...fields]);
+    response.end(body);
+    if (closesBehind) lingerAndClose(request);
+    else request.resume();
+  }
+
+  protected async forward(request: Admitted): Promise<void> {
+    const { upstream, path, fields, answerFields: extra } = this.outgoing(request);
+    const response = this.#response;
+    if (this.isDraining) extra.push('Connection', 'close');
+    const forwarded = await forwardHttp({
+      upstream,
+      method: request.method,
+      path,
+      fields,
+      request: this.requestMessage,
+      response,
+      maxBodyBytes: request.route.maxBodyBytes,
+      contentLength: request.contentLength,
+      answerFields: extra,
+      beforeBody: this.#expectsContinue ? () => response.writeContinue() : null,
+    });
+    this.journey.forwarded(forwarded);
+    if (forwarded.kind === 'failed') return this.refuse(deny(forwarded.code, { detail: forwarded.detail }), request as RequestState);
+    this.end();
+  }
+}
+
+class UpgradeExchange extends Exchange {
+  readonly #socket: Socket;
+  readonly #head: Buffer;
+
+  constructor(options: ProxyFrontOptions, request: IncomingMessage, socket: Socket, head: Buffer) {
+    super(options, request);
+    this.#socket = socket;
+    this.#head = head;
+  }
+
+  refuse(denial: Denial, state?: RequestState): void {
+    const answer = this.problem(denial, state);
+    this.journey.refused(denial, answer.status, Buffer.byteLength(answer.body));
+    endAndClose(this.#socket, rawAnswer(answer, this.journey.method));
+    this.end();
+  }
+
+  protected async forward(request: Admitted): Promise<void> {
+    if (request.upgrades.length === 0) return this.refuse(deny('ambiguous_request', { detail: 'upgrade' }));
+    const { upstream, path, fields, answerFields: extra } = this.outgoing(request);
+    const forwarded = await forwardUpgrade({
+      upstream,
+      path,
+      fields,
+      request: this.requestMessage,
+      socket: this.#socket,
+      head: this.#head,
+      answerFields: extra,
+    });
+    this.journey.forwarded(forwarded);
+    if (forwarded.kind === 'failed') return this.refuse(deny(forwarded.code, { detail: forwarded.detail }), request as RequestState);
+    this.end();
+  }
+}
+
+/** A parser gives up on an unknown method before anything else; the path may still be one that a route has. */
+function denialOfMalformed(code: Code, firstLine: string, policy: Policy): { denial: Denial; method: string } {
+  const [, method = '', target = ''] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) (\/[\x21-\x7e]*)/.exec(firstLine) ?? [];
+  if (code === 'method_not_allowed') {
+    const parsed = firstLine.endsWith(' HTTP/1.1') ? parseTarget(target, '') : { flaw: 'form' };
+    if (target === '' || 'flaw' in parsed) return { denial: deny('ambiguous_request', { detail: 'request line' }), method };
+    const match = policy.routes.match('', parsed.segments, method, undefined);
+    return { denial: match.kind === 'method' ? deny('method_not_allowed', { allow: match.allow }) : deny('route_not_found'), method };
+  }
+  if (code === 'headers_too_large' && target.length > BOUNDS.targetBytes) return { denial: deny('uri_too_long'), method };
+  return { denial: deny(code as Exclude<Code, 'key_invalid'>, { detail: 'parser' }), method };
+}

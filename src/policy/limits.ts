@@ -1,0 +1,28 @@
+// Limits and plans, compiled: what the limit store is asked and what the RateLimit fields say.
+import type { Config, LimitConfig } from '../config/schema.ts';
+import type { Limit, Plan } from '../core/policy.ts';
+
+/** Every plan by name. */
+export function compilePlans(config: Config): ReadonlyMap<string, Plan> {
+  return new Map(
+    Object.entries(config.plans).map(([name, plan]) => [
+      name,
+      { name, limits: compileLimits(`plan/${name}`, plan.limits), concurrency: plan.concurrency ?? null },
+    ]),
+  );
+}
+
+/** The limits of one plan or route, in the order of the configuration; `scope` sets their counts apart from others'. */
+export function compileLimits(scope: string, limits: Readonly<Record<string, LimitConfig>> = {}): readonly Limit[] {
+  return Object.entries(limits).map(([name, { requests, per, algorithm, burst, by }]) => ({
+    name,
+    by,
+    algorithm,
+    requests,
+    periodMs: per,
+    burst: burst ?? requests,
+    idPrefix: `${scope}/${name}/${by}/`,
+    // draft-ietf-httpapi-ratelimit-headers: `q` is the quota, `w` the window in whole seconds.
+    policyItem: `"${name}";q=${requests};w=${Math.ceil(per / 1000)}`,
+  }));
+}

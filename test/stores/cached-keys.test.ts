@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { test } from 'node:test';
+import { mintKeyText } from '../../src/core/api-key.ts';
+import { StoreFault } from '../../src/core/fault.ts';
+import { type KeyRecord, Pepper } from '../../src/core/key-record.ts';
+import type { Found, KeyStore } from '../../src/core/ports.ts';
+import { CachedKeys } from '../../src/stores/cached-keys.ts';
+
+const CURRENT = new Pepper(randomBytes(32));
+const PREVIOUS = new Pepper(randomBytes(32));
+
+function recordOf(text: string, pepper = CURRENT, more: Partial<KeyRecord> = {}, endsAt: number | null = null): KeyRecord {
+  return pepper.seal({
+    id: 'k1',
+    revision: 1,
+    owner: null,
+    name: null,
+    declared: false,
+    roles: [],
+    scopes: [],
+    allow: [],
+    deny: [],
+    plan: null,
+    expiresAt: null,
+    status: 'active',
+    meta: {},
+    createdAt: 1,
+    updatedAt: 1,
+    secrets: [{ digest: pepper.digest(text), hint: null, createdAt: 1, endsAt }],
+    ...more,
+  });
+}
+
+function fixture(find: (digests: readonly string[]) => Promise<Found>) {
+  const world = { nowMs: 1_000_000, heardMs: 1_000_000, asked: 0, events: [] as string[], tampered: 0, old: 0 };
+  const store = {
+    findByDigest: (digests: readonly string[]) => {
+      world.asked++;
+      return find(digests);
+    },
+  } as unknown as KeyStore;
+  const cache = new CachedKeys({
+    store,
+    peppers: { current: CURRENT, previous: [PREVIOUS] },
+    prefix: 'ptc_live',
+    maxStalenessMs: 10_000,
+    lastHeardMs: () => world.heardMs,
+    now: () => world.nowMs,
+    onEvent: (event) => world.events.push(event),
+    onTampered: () => world.tampered++,
+    onOldPepper: () => world.old++,
+  });
+  return { cache, world };
+}
+
+const TEXT = mintKeyText('ptc_live', randomBytes(32));
+
+test('a key is looked up once, then known without asking', async () => {
+  const record = recordOf(TEXT);
+  const { cache, world } = fixture(() => Promise.resolve(record));
+  assert.equal(cache.recall(TEXT), undefined);
+  const all = await Promise.all([cache.lookUp(TEXT), cache.lookUp(TEXT), cache.lookUp(TEXT)]);
+  assert.deepEqual(new Set(all), new Set([record]));
+  assert.equal(world.asked, 1);
+  assert.equal(cache.recall(TEXT), record);
+  assert.deepEqual(world.events, ['miss', 'hit']);
+});
+
+test('a cached key is not believed for longer than maxStaleness without hearing from the store', async () => {
+  const { cache, world } = fixture(() => Promise.resolve(recordOf(TEXT)));
+  await cache.lookUp(TEXT);
+  world.nowMs += 10_000;
+  assert.notEqual(cache.recall(TEXT), undefined);
+  world.nowMs += 1;
+  assert.equal(cache.recall(TEXT), undefined);
+  world.heardMs = world.nowMs;
+  assert.notEqual(cache.recall(TEXT), undefined);
+});
+
+test('a changed key is forgotten, others are not; a reset forgets all', async () => {
+  const other = mintKeyText('ptc_live', randomBytes(32));
+  const { cache } = fixture((digests) => Promise.resolve(digests.includes(CURRENT.digest(TEXT)) ? recordOf(TEXT) : recordOf(other, CURRENT, { id: 'k2' })));
+  await cache.lookUp(TEXT);
+  await cache.lookUp(other);
+  cache.forget({ kind: 'key', id: 'k1' });
+  assert.equal(cache.recall(TEXT), undefined);
+  assert.notEqual(cache.recall(other), undefined);
+  cache.forget({ kind: 'reset' });
+  assert.equal(cache.recall(other), undefined);
+});
+
+test('a look-up that a change overtook is not kept', async () => {
+  const answer = Promise.withResolvers<Found>();
+  const { cache } = fixture(() => answer.promise);
+  const asked = cache.lookUp(TEXT);
+  cache.forget({ kind: 'key', id: 'k1' });
+  answer.resolve(recordOf(TEXT));
+  await asked;
+  assert.equal(cache.recall(TEXT), undefined);
+});
+
+test('an unknown text is remembered for a short time, until any change', async () => {
+  const { cache, world } = fixture(() => Promise.resolve('absent'));
+  assert.equal(await cache.lookUp(TEXT), 'absent');
+  assert.equal(cache.recall(TEXT), 'absent');
+  assert.equal(world.events.at(-1), 'negative_hit');
+  cache.forget({ kind: 'key', id: 'k9' });
+  assert.equal(cache.recall(TEXT), undefined);
+  await cache.lookUp(TEXT);
+  world.nowMs += 5_001;
+  assert.equal(cache.recall(TEXT), undefined);
+});
+
+test('a store that cannot be asked is never taken for an answer', async () => {
+  const { cache } = fixture(() => Promise.reject(new StoreFault('find', 'away')));
+  await assert.rejects(cache.lookUp(TEXT), StoreFault);
+  assert.equal(cache.recall(TEXT), undefined);
+});
+
+test('a record whose MAC is wrong counts as unknown, and is reported', async () => {
+  const { cache, world } = fixture(() => Promise.resolve({ ...recordOf(TEXT), scopes: ['*'] }));
+  assert.equal(await cache.lookUp(TEXT), 'absent');
+  assert.equal(world.tampered, 1);
+});
+
+test('a secret under a previous pepper still works, and is handed on to be rehashed', async () => {
+  const { cache, world } = fixture((digests) => Promise.resolve(digests.includes(PREVIOUS.digest(TEXT)) ? recordOf(TEXT, PREVIOUS) : 'absent'));
+  assert.notEqual(await cache.lookUp(TEXT), 'absent');
+  assert.equal(world.old, 1);
+});
+
+test('a retiring secret works until its grace ends, cached or not', async () => {
+  const { cache, world } = fixture(() => Promise.resolve(recordOf(TEXT, CURRENT, {}, 1_005_000)));
+  assert.notEqual(await cache.lookUp(TEXT), 'absent');
+  world.nowMs = 1_004_999;
+  assert.notEqual(cache.recall(TEXT), 'absent');
+  world.nowMs = 1_005_000;
+  assert.equal(cache.recall(TEXT), 'absent');
+  assert.equal(await cache.lookUp(TEXT), 'absent');
+});
