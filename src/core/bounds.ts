@@ -26,6 +26,14 @@ export const BOUNDS = {
   upstreamHeaderBytes: 64 * 1024,
   /** Requests waiting for a connection to one target. */
   upstreamQueue: 1_024,
+  /** Interim (1xx) answers of an upstream before its final one. */
+  upstreamInterim: 8,
+  /** What a client sends behind its Upgrade before the upstream has switched protocols, bytes. */
+  upgradeHeldBytes: 64 * 1024,
+  /** A whole answer up to this goes out in one write with its head, bytes. */
+  smallAnswerBytes: 16 * 1024,
+  /** Spellings of header names whose fate is remembered. */
+  headerNames: 1_024,
   /** Idle connection to a target, ms. */
   upstreamKeepAliveMs: 4_000,
   /** Cached keys: entries, and bytes by estimate. */

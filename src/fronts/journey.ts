@@ -17,12 +17,14 @@ interface ForwardedFacts {
   /** To the first byte of the upstream's answer, ms. */
   readonly upstreamMs?: number | null;
   readonly clientGone?: boolean;
+  /** Null where the client went away before there was an answer. */
+  readonly headWrittenAt?: number | null;
   readonly detail?: string | null;
 }
 
 /** A limit of which less than a tenth is left. */
 const NEAR_LIMIT = 0.1;
-/** What nginx logs where the client went away before its answer was whole. */
+/** What nginx logs where the client went away before its answer began. */
 const CLIENT_GONE = 499;
 
 export class Journey {
@@ -81,8 +83,8 @@ export class Journey {
     this.#overheadMs = this.#forwardedAt - this.#startedAt;
   }
 
-  forwarded({ status, bytesIn, bytesOut, upstreamMs, clientGone, detail }: ForwardedFacts): void {
-    this.#status = clientGone ? CLIENT_GONE : (status ?? 0);
+  forwarded({ status, bytesIn, bytesOut, upstreamMs, clientGone, headWrittenAt, detail }: ForwardedFacts): void {
+    this.#status = clientGone && headWrittenAt === null ? CLIENT_GONE : (status ?? 0);
     this.#bytesIn = bytesIn;
     this.#bytesOut = bytesOut ?? 0;
     this.#upstreamMs = upstreamMs ?? null;

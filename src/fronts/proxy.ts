@@ -246,7 +246,6 @@ class UpgradeExchange extends Exchange {
       upstream,
       path,
       fields,
-      request: this.requestMessage,
       socket: this.#socket,
       head: this.#head,
       answerFields: extra,

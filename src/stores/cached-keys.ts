@@ -97,7 +97,9 @@ export class CachedKeys {
     const { store, peppers, prefix, now, onTampered, onOldPepper } = this.#options;
     const changes = this.#changes;
     const isMinted = classifyKeyText(prefix, text) === 'minted';
-    const digests = [peppers.current, ...peppers.previous].flatMap((pepper) => (isMinted ? [pepper.digest(text)] : pepper.digestsOf(text)));
+    const digests = [peppers.current, ...peppers.previous].flatMap((pepper) =>
+      isMinted ? [pepper.digest(text)] : pepper.digestsOf(text),
+    );
     const found = await store.findByDigest(digests);
     const nowMs = now();
     if (found === 'absent') {

@@ -1,0 +1,37 @@
+// The two ways in which a command prints one key: as it is, or with the only copy of a new secret.
+import type { KeyView } from '../manage/key-view.ts';
+import type { Context } from './context.ts';
+import { sayFault } from './faults.ts';
+import { keyLines } from './key-lines.ts';
+
+/** A key with the only copy of its new secret. */
+export interface PrintedMint {
+  readonly view: KeyView;
+  readonly secret: string;
+  /** What has happened, a sentence. */
+  readonly headline: string;
+  readonly isJson: boolean;
+}
+
+/** Prints a key: an object, or lines. */
+export async function printKey({ terminal }: Context, view: KeyView, isJson: boolean): Promise<void> {
+  if (isJson) return await terminal.printJson(view);
+  await terminal.print(...keyLines(view));
+  for (const warning of view.warnings) sayFault(terminal, `warning: ${warning}`);
+}
+
+/** Prints a new secret, this once. */
+export async function printMinted(context: Context, { view, secret, headline, isJson }: PrintedMint): Promise<void> {
+  const { terminal } = context;
+  if (isJson) {
+    const { id, ...rest } = view;
+    return await terminal.printJson({ id, secret, ...rest });
+  }
+  await terminal.print(
+    `${headline} This is its secret, shown only now; keep it where it is safe:`,
+    '',
+    `  ${secret}`,
+    '',
+  );
+  await printKey(context, view, false);
+}

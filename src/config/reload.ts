@@ -1,0 +1,115 @@
+// Notices that the configuration file is another one and loads it. The file's identity is polled, through
+// symbolic links, because file events are lost on network file systems and when Kubernetes swaps a link.
+import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
+import { readBoundedFile } from '../core/bounded-file.ts';
+import { BOUNDS } from '../core/bounds.ts';
+import { type LoadedConfig, readConfigFile } from './load.ts';
+import { ConfigFault } from './problem.ts';
+import type { Config } from './schema.ts';
+
+export interface WatchOptions {
+  /** The configuration in use; its `file` is watched. */
+  readonly loaded: LoadedConfig;
+  readonly env: NodeJS.ProcessEnv;
+  /**
+   * Told of each new configuration, or why the file holds none; never of two at once. Content that was told of
+   * already is told of again only by {@link ConfigWatch.reloadNow}. Must not throw or reject.
+   */
+  readonly onChange: (result: LoadedConfig | ConfigFault) => void | Promise<void>;
+  /** Time between two looks at the file, ms. A change counts once two looks in a row find the same file. */
+  readonly everyMs?: number;
+}
+
+export interface ConfigWatch {
+  /** Loads the file now, changed or not, and resolves when `onChange` has been told: what SIGHUP asks for. */
+  reloadNow(): Promise<void>;
+  /** Ends the watch, and resolves when a reload under way has ended. */
+  stop(): Promise<void>;
+}
+
+/** Watches a loaded configuration's file. Its timer keeps no process alive. */
+export function watchConfig({ loaded, env, onChange, everyMs = 200 }: WatchOptions): ConfigWatch {
+  const { file } = loaded;
+  let told: string | undefined;
+  let settledIdentity: string | undefined;
+  let lastIdentity: string | undefined;
+  let isStopped = false;
+  let queue = Promise.resolve();
+  let timer = setTimeout(look, everyMs).unref();
+
+  function look(): void {
+    void inTurn(async () => {
+      const identity = await identityOf(file);
+      if (identity === lastIdentity && identity !== settledIdentity) {
+        await reloadIfChanged();
+        settledIdentity = identity;
+      }
+      lastIdentity = identity;
+    }).finally(() => {
+      if (!isStopped) timer = setTimeout(look, everyMs).unref();
+    });
+  }
+
+  async function reloadIfChanged(): Promise<void> {
+    const { digest, load } = await readFile();
+    if (digest === told) return;
+    const result = await load();
+    // The first look meets the file that is in use, unless it changed since it was loaded.
+    const isInUse = told === undefined && !(result instanceof ConfigFault) && result.hash === loaded.hash;
+    told = digest;
+    if (!isInUse) await onChange(result);
+  }
+
+  async function readFile() {
+    const read = await readBoundedFile(file, BOUNDS.configBytes);
+    const digest = read.ok ? createHash('sha256').update(read.content).digest('hex') : read.problem;
+    return { digest, load: () => readConfigFile(read, file, env).catch(faultOnly) };
+  }
+
+  function inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = queue.then(async () => (isStopped ? undefined : await work()));
+    queue = turn.catch(() => {});
+    return turn;
+  }
+
+  return {
+    reloadNow: () =>
+      inTurn(async () => {
+        const { digest, load } = await readFile();
+        told = digest;
+        await onChange(await load());
+      }),
+    async stop() {
+      isStopped = true;
+      clearTimeout(timer);
+      await queue;
+    },
+  };
+}
+
+/** The fields, as paths, whose change takes effect only with a restart. */
+export function restartFields(old: Config, next: Config): string[] {
+  const fields: string[] = old.workers === next.workers ? [] : ['workers'];
+  for (const section of ['listen', 'store'] as const) {
+    const before: Readonly<Record<string, unknown>> = old[section];
+    const after: Readonly<Record<string, unknown>> = next[section];
+    for (const name of Object.keys(after)) if (before[name] !== after[name]) fields.push(`${section}.${name}`);
+  }
+  return fields.sort();
+}
+
+function faultOnly(fault: unknown): ConfigFault {
+  if (fault instanceof ConfigFault) return fault;
+  throw fault;
+}
+
+/** What changes whenever another file is put in place or its content is written. */
+async function identityOf(file: string): Promise<string> {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true });
+    return [dev, ino, size, mtimeNs, ctimeNs].join(':');
+  } catch (cause) {
+    return (cause as NodeJS.ErrnoException).code ?? 'unreadable';
+  }
+}

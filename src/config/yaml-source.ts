@@ -1,0 +1,187 @@
+// YAML 1.2 text -> plain data, with the place of every value. Whatever YAML leaves open to two readings is
+// refused: names that stand twice, merge keys, several documents, unknown tags, aliases that multiply.
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  type YAMLError,
+} from 'yaml';
+import type { Finding, Path } from './problem.ts';
+
+/** Line and column, from 1. */
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** What a text says, and where it says it. */
+export interface YamlSource {
+  /** Mappings, lists and scalars; undefined where the text is not YAML. */
+  readonly value: unknown;
+  readonly findings: readonly Finding[];
+  /** Paths whose value could not be read, so that nothing more can be said of them. */
+  readonly lost: readonly Path[];
+  /** Where the text stops being YAML. What a parser says of the text behind it means nothing. */
+  readonly fault: (Position & { readonly message: string }) | undefined;
+  /** Where a value or its name stands; for what is not there, the name of what it should be in. */
+  locate(path: Path, atName: boolean): Position;
+}
+
+/** Reads a text as one YAML 1.2 document (core schema). */
+export function readYaml(text: string): YamlSource {
+  const lines = new LineCounter();
+  const document = parseDocument(text, {
+    version: '1.2',
+    schema: 'core',
+    merge: false,
+    resolveKnownTags: false,
+    stringKeys: true,
+    // Names that stand twice are found below, where their path is known.
+    uniqueKeys: false,
+    prettyErrors: false,
+    lineCounter: lines,
+    logLevel: 'error',
+  });
+  const position = (offset: number): Position => {
+    const { line, col } = lines.linePos(offset);
+    return { line: Math.max(1, line), column: Math.max(1, col) };
+  };
+  const fault = firstFault(document, text);
+  const reader = new TreeReader(document);
+  const value = fault ? undefined : reader.plain(document.contents, []);
+  return {
+    value,
+    findings: reader.findings,
+    lost: reader.lost,
+    fault: fault && { ...position(fault.offset), message: fault.message },
+    locate: (path, atName) => position(offsetOf(document, path, atName)),
+  };
+}
+
+const MOST_DEPTH = 64;
+/** Nodes that are read again because an alias points at them. */
+const MOST_ALIASED = 10_000;
+
+/** Turns nodes into plain data. */
+class TreeReader {
+  readonly findings: Finding[] = [];
+  readonly lost: Path[] = [];
+  readonly #document: Document;
+  readonly #open = new Set<Node>();
+  #aliasDepth = 0;
+  #aliased = 0;
+
+  constructor(document: Document) {
+    this.#document = document;
+  }
+
+  plain(node: unknown, path: Path): unknown {
+    if (isScalar(node)) return node.value;
+    if (isAlias(node)) return this.#target(node.resolve(this.#document), path);
+    if (!isMap(node) && !isSeq(node)) return null;
+    if (path.length >= MOST_DEPTH) return this.#refuse(path, `is nested deeper than ${MOST_DEPTH} levels; flatten it`);
+    if (this.#aliasDepth > 0 && (this.#aliased += node.items.length) > MOST_ALIASED)
+      return this.#refuse(path, `repeats more than ${MOST_ALIASED} values by aliases; write fewer of them`);
+    this.#open.add(node);
+    const value = isSeq(node)
+      ? node.items.map((item, index) => this.plain(item, [...path, index]))
+      : this.#mapping(node.items, path);
+    this.#open.delete(node);
+    return value;
+  }
+
+  #target(target: Node | undefined, path: Path): unknown {
+    if (target === undefined) return this.#refuse(path, 'is an alias of nothing; set its anchor (&name) before it');
+    if (this.#open.has(target)) return this.#refuse(path, 'is an alias of what it stands in; write the value out');
+    this.#aliasDepth++;
+    const value = this.plain(target, path);
+    this.#aliasDepth--;
+    return value;
+  }
+
+  #mapping(pairs: readonly Pair[], path: Path): unknown {
+    const fields = new Map<string, unknown>();
+    for (const pair of pairs) {
+      const name = nameOf(pair);
+      const at = [...path, name];
+      if (fields.has(name)) this.#find(at, 'stands here twice; keep one');
+      else if (name === '__proto__') this.#find(at, 'is no name that can be used; choose another');
+      else if (name === '<<') {
+        this.#find(at, 'merge keys are not in YAML 1.2; write the fields out, or use an alias for a whole value');
+        this.lost.push(path);
+      } else fields.set(name, this.plain(pair.value, at));
+    }
+    return Object.fromEntries(fields);
+  }
+
+  #refuse(path: Path, message: string): undefined {
+    this.#find(path, message);
+    this.lost.push(path);
+    return undefined;
+  }
+
+  #find(path: Path, message: string): void {
+    this.findings.push({ path, atName: true, message });
+  }
+}
+
+function nameOf(pair: Pair): string {
+  return isScalar(pair.key) ? String(pair.key.value) : '';
+}
+
+/** Where the steps lead, or as far as they do. Of names that stand twice, the last is found. */
+function offsetOf(document: Document, path: Path, atName: boolean): number {
+  let node: unknown = document.contents;
+  let nameOffset = 0;
+  for (const step of path) {
+    if (isAlias(node)) node = node.resolve(document);
+    if (isMap(node)) {
+      const pair = node.items.findLast((item) => nameOf(item) === step);
+      if (!pair) return nameOffset;
+      nameOffset = (pair.key as Node).range?.[0] ?? nameOffset;
+      node = pair.value;
+    } else if (isSeq(node)) {
+      node = node.items[Number(step)];
+      if (node === undefined) return nameOffset;
+      nameOffset = (node as Node).range?.[0] ?? nameOffset;
+    } else {
+      return nameOffset;
+    }
+  }
+  return atName ? nameOffset : ((node as Node | null)?.range?.[0] ?? nameOffset);
+}
+
+function firstFault(document: Document, text: string): { offset: number; message: string } | undefined {
+  const { directives } = document;
+  if (directives?.yaml.explicit && directives.yaml.version !== '1.2')
+    return { offset: 0, message: 'asks for another version of YAML; write %YAML 1.2 or leave it out' };
+  const [first] = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0]);
+  return first && { offset: first.pos[0], message: faultMessage(first, text) };
+}
+
+function faultMessage(fault: YAMLError, text: string): string {
+  if (text.startsWith('${', fault.pos[0] - 1))
+    return 'has ${…} without quotation marks inside { } or [ ]; write it between quotation marks';
+  switch (fault.code) {
+    case 'MULTIPLE_DOCS':
+      return 'holds more than one document; keep one, without --- between';
+    case 'TAB_AS_INDENT':
+      return 'is indented with a tab; indent with spaces';
+    case 'TAG_RESOLVE_FAILED':
+      return 'has a tag (!…) that means nothing here; leave it out';
+    case 'NON_STRING_KEY':
+      return 'has a mapping or list where a name should be; write plain names before the colons';
+    case 'RESOURCE_EXHAUSTION':
+      return 'is nested too deep; flatten it';
+    default: {
+      const said = fault.message.split('\n')[0]?.replace(/[.:]$/, '') ?? '';
+      return `is not valid YAML (${said}); check indentation, brackets and quotation marks here`;
+    }
+  }
+}

@@ -1,0 +1,252 @@
+// Carries one allowed request to its upstream and the answer back: streaming both ways at the slower side's
+// pace, giving up promptly when either side does, and never answering twice.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { BOUNDS } from '../core/bounds.ts';
+import type { AnswerSink, Exchange, UpstreamFailure } from './client.ts';
+import { ClientAnswer } from './client-answer.ts';
+import { onceGone } from './client-gone.ts';
+import { type BodyFault, RequestBody } from './request-body.ts';
+import { readReturnedHead } from './returned-head.ts';
+import type { Target, Upstream } from './targets.ts';
+
+export interface ForwardJob {
+  readonly upstream: Upstream;
+  readonly method: string;
+  /** Canonical path and query, without a credential. */
+  readonly path: string;
+  /** From `outgoingFields`. */
+  readonly fields: readonly string[];
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly maxBodyBytes: number;
+  /** The body's declared length, bytes; 0 without a body, null where it is chunked. */
+  readonly contentLength: number | null;
+  /** Name, value, name, value: added to the answer, in place of the upstream's of the same name. */
+  readonly answerFields: readonly string[];
+  /** Called before the body is first read, when there is a connection: writes 100 Continue. */
+  readonly beforeBody: (() => void) | null;
+}
+
+/** What became of a request. */
+export type Forwarded = Answered | Failed;
+
+/** The client got an answer, whole or in part, or went away before. */
+export interface Answered {
+  readonly kind: 'answered';
+  /** The upstream's; 0 where the client went away before it. */
+  readonly status: number;
+  /** Bytes of the request's and the answer's body. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** To the answer's head, ms; null without one. */
+  readonly upstreamMs: number | null;
+  /** When the head was handed on, on `performance.now()`; null without one. */
+  readonly headWrittenAt: number | null;
+  /** Whether the client got all of it. Where not, its connection was cut so that it can tell. */
+  readonly isComplete: boolean;
+  /** Whether it was the client that gave up. */
+  readonly clientGone: boolean;
+  readonly detail: string | null;
+}
+
+/** Nothing was written to the client, but for a 100 Continue; the caller answers. */
+export interface Failed {
+  readonly kind: 'failed';
+  readonly code: FailureCode;
+  readonly bytesIn: number;
+  /** For the log. */
+  readonly detail: string;
+}
+
+export type FailureCode =
+  | 'upstream_unreachable'
+  | 'upstream_invalid'
+  | 'upstream_timeout'
+  | 'no_healthy_target'
+  | 'body_too_large'
+  | 'request_timeout';
+
+/**
+ * Forwards a request. Rejects only for a defect of ours.
+ */
+export function forwardHttp(job: ForwardJob): Promise<Forwarded> {
+  return new Promise((resolve, reject) => new Forwarding(job, resolve, reject).begin());
+}
+
+class Forwarding implements AnswerSink {
+  readonly #job: ForwardJob;
+  readonly #resolve: (forwarded: Forwarded) => void;
+  readonly #reject: (defect: Error) => void;
+  readonly #body: RequestBody | null;
+  readonly #answer: ClientAnswer;
+  readonly #startedAt = performance.now();
+  #headAt: number | null = null;
+  #exchange: Exchange | null = null;
+  #tried: Target[] = [];
+  #retriesLeft: number;
+  #mayBeStale: boolean;
+  #isWhole = false;
+  #isOver = false;
+  #detail: string | null = null;
+
+  constructor(job: ForwardJob, resolve: (forwarded: Forwarded) => void, reject: (defect: Error) => void) {
+    this.#job = job;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    const { idleTimeout, retries } = job.upstream.config;
+    const { contentLength, maxBodyBytes } = job;
+    this.#body =
+      contentLength === 0
+        ? null
+        : new RequestBody(
+            job.request,
+            { maxBytes: maxBodyBytes, contentLength, idleMs: idleTimeout },
+            job.beforeBody,
+            (fault) => this.#bodyFailed(fault),
+          );
+    this.#answer = new ClientAnswer(job.response, idleTimeout, () => this.#exchange?.resume());
+    this.#retriesLeft = retries;
+    this.#mayBeStale = this.#body === null && IDEMPOTENT.has(job.method);
+  }
+
+  begin(): void {
+    const { contentLength, maxBodyBytes, request, response } = this.#job;
+    onceGone(request, response, () => this.#clientClosed());
+    if (contentLength !== null && contentLength > maxBodyBytes) return this.#fail('body_too_large', 'declared length');
+    this.#attempt();
+  }
+
+  #attempt(): void {
+    const { upstream, method, path, fields, contentLength } = this.#job;
+    const target = upstream.next(this.#tried);
+    if (!target) return this.#fail('no_healthy_target', upstream.name);
+    this.#tried.push(target);
+    this.#exchange = target.client.send({ method, path, fields, body: this.#body, contentLength }, this);
+  }
+
+  head(status: number, reason: string, rawHeaders: readonly string[]): void {
+    if (this.#isOver) return;
+    const head = status < 600 ? readReturnedHead(status, rawHeaders, this.#job.answerFields) : undefined;
+    if (!head) return this.#refuseAnswer(status < 600 ? 'framing' : `status ${status}`);
+    // An answer before the whole body was read may be the last thing that is understood on the connection.
+    if (this.#hasUnreadBody()) head.fields.push('Connection', 'close');
+    if (!this.#answer.begin(status, reason, head)) return this.#refuseAnswer('a field cannot be passed on');
+    this.#headAt = performance.now();
+  }
+
+  data(chunk: Buffer): void {
+    if (!this.#isOver && !this.#answer.write(chunk)) this.#exchange?.pause();
+  }
+
+  end(rawTrailers: readonly string[]): void {
+    if (this.#isOver) return;
+    this.#isWhole = true;
+    if (this.#hasUnreadBody()) this.#endBehindBody(rawTrailers);
+    else this.#answer.end(rawTrailers, this.#job.answerFields);
+  }
+
+  failed(failure: UpstreamFailure): void {
+    if (this.#isOver) return;
+    if (this.#headAt !== null) {
+      // The client can only tell a cut answer from a whole one by its connection.
+      this.#detail = failure.detail;
+      this.#isOver = true;
+      this.#body?.stop();
+      this.#job.response.destroy();
+      return this.#conclude(false);
+    }
+    if (this.#mayRetry(failure)) return this.#attempt();
+    if (failure.kind === 'unsendable') {
+      this.#stop();
+      return this.#reject(new Error(`a request could not be written: ${failure.detail}`));
+    }
+    this.#fail(`upstream_${failure.kind}`, failure.detail);
+  }
+
+  /** Only what no target can have seen is sent again; a body has then not been touched. */
+  #mayRetry({ isSent, isStale }: UpstreamFailure): boolean {
+    if (!isSent) return this.#retriesLeft-- > 0;
+    if (!isStale || !this.#mayBeStale) return false;
+    this.#mayBeStale = false;
+    this.#tried.pop();
+    return true;
+  }
+
+  #hasUnreadBody(): boolean {
+    return this.#body !== null && !this.#body.isEnded;
+  }
+
+  /**
+   * The upstream has answered without the rest of the body, and its connection is gone. What the client still
+   * sends is read away for a while before the answer ends: closing at once would reset the connection, and
+   * the client would lose the answer (RFC 9112 section 9.6).
+   */
+  #endBehindBody(rawTrailers: readonly string[]): void {
+    const { request, answerFields } = this.#job;
+    this.#body?.stop();
+    this.#answer.flush();
+    let dropped = 0;
+    const end = (): void => {
+      clearTimeout(timer);
+      request.off('data', drop).off('end', end);
+      if (!this.#isOver) this.#answer.end(rawTrailers, answerFields);
+    };
+    const drop = (chunk: Buffer): void => {
+      dropped += chunk.length;
+      if (dropped > BOUNDS.lingerBytes) end();
+    };
+    const timer = setTimeout(end, BOUNDS.lingerMs);
+    request.on('data', drop).on('end', end).resume();
+  }
+
+  #bodyFailed(fault: BodyFault): void {
+    if (this.#isOver) return;
+    if (fault === 'cut') return this.#clientClosed();
+    if (this.#headAt === null)
+      return this.#fail(fault === 'silent' ? 'request_timeout' : 'body_too_large', 'while streaming');
+    this.#detail = fault;
+    this.#stop();
+    this.#job.response.destroy();
+    this.#conclude(false);
+  }
+
+  #refuseAnswer(detail: string): void {
+    this.#fail('upstream_invalid', detail);
+  }
+
+  #fail(code: FailureCode, detail: string): void {
+    this.#stop();
+    this.#resolve({ kind: 'failed', code, bytesIn: this.#body?.bytes ?? 0, detail });
+  }
+
+  /** The client's side has closed: after a whole answer as it should, or before. */
+  #clientClosed(): void {
+    if (this.#isOver) return;
+    const isComplete = this.#isWhole && this.#job.response.writableFinished;
+    this.#stop();
+    this.#conclude(!isComplete);
+  }
+
+  #stop(): void {
+    this.#isOver = true;
+    this.#body?.stop();
+    if (!this.#isWhole) this.#exchange?.abort();
+  }
+
+  #conclude(clientGone: boolean): void {
+    this.#resolve({
+      kind: 'answered',
+      status: this.#answer.status,
+      bytesIn: this.#body?.bytes ?? 0,
+      bytesOut: this.#answer.bytes,
+      upstreamMs: this.#headAt === null ? null : this.#headAt - this.#startedAt,
+      headWrittenAt: this.#headAt,
+      isComplete: this.#isWhole && !clientGone,
+      clientGone,
+      detail: this.#detail,
+    });
+  }
+}
+
+/** RFC 9110 section 9.2.2. */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);

@@ -1,0 +1,107 @@
+// What the client is told of an upstream's answer: its end-to-end fields, then ours.
+import { FieldFates, HOP_BY_HOP, namedByConnection, withoutNamed } from './field-fates.ts';
+
+/** An answer's head, read once. */
+export interface ReturnedHead {
+  /** Name, value, name, value; framing is left to whoever writes it, but for a declared length. */
+  readonly fields: string[];
+  /** Declared bytes of the body, null without a Content-Length. */
+  readonly contentLength: number | null;
+  readonly isChunked: boolean;
+}
+
+/**
+ * Reads the fields of an upstream's answer; undefined where its framing is one that cannot be passed on.
+ * @param rawHeaders name, value, name, value, as received
+ * @param answerFields ours; they take the place of the upstream's of the same name
+ */
+export function readReturnedHead(
+  status: number,
+  rawHeaders: readonly string[],
+  answerFields: readonly string[],
+): ReturnedHead | undefined {
+  let fields: string[] = [];
+  let named: Set<string> | undefined;
+  let contentLength: number | null = null;
+  let isChunked = false;
+  const replaced = namesOf(answerFields);
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]!;
+    const value = rawHeaders[at + 1]!;
+    switch (FATES.of(name)) {
+      case 'pass':
+        if (!isReplaced(name, replaced)) fields.push(name, value);
+        break;
+      case 'content-length':
+        if (contentLength !== null || !DIGITS.test(value)) return undefined;
+        contentLength = Number(value);
+        // A 204 has no body and says nothing of its length (RFC 9110 section 8.6).
+        if (status !== 204) fields.push(name, value);
+        break;
+      case 'transfer-encoding':
+        // We offered no other coding; passing on a body in one without its name would corrupt it.
+        if (isChunked || value.trim().toLowerCase() !== 'chunked') return undefined;
+        isChunked = true;
+        break;
+      case 'connection':
+        named = namedByConnection(value, named);
+        break;
+      default:
+    }
+  }
+  if (isChunked && contentLength !== null) return undefined;
+  if (named) {
+    if (named.has('content-length')) contentLength = null;
+    fields = withoutNamed(fields, named);
+  }
+  for (const part of answerFields) fields.push(part);
+  return { fields, contentLength, isChunked };
+}
+
+/** The trailer fields that may be passed on: none that frames, routes or speaks for the gateway (RFC 9110 section 6.5.1). */
+export function returnedTrailers(rawTrailers: readonly string[], answerFields: readonly string[]): [string, string][] {
+  const replaced = namesOf(answerFields);
+  const trailers: [string, string][] = [];
+  for (let at = 0; at < rawTrailers.length; at += 2) {
+    const name = rawTrailers[at]!;
+    if (FATES.of(name) === 'pass' && !NEVER_TRAILING.has(name.toLowerCase()) && !isReplaced(name, replaced))
+      trailers.push([name, rawTrailers[at + 1]!]);
+  }
+  return trailers;
+}
+
+const DIGITS = /^\d{1,15}$/;
+
+// An exact name here, not any spelling: what the client's own software makes of the rest is not ours to judge.
+const FATES = new FieldFates((name) => {
+  if (name === 'connection' || name === 'content-length' || name === 'transfer-encoding') return name;
+  return HOP_BY_HOP.has(name) ? 'drop' : 'pass';
+});
+
+const NEVER_TRAILING: ReadonlySet<string> = new Set([
+  'authorization',
+  'cache-control',
+  'content-encoding',
+  'content-range',
+  'content-type',
+  'date',
+  'expires',
+  'host',
+  'location',
+  'retry-after',
+  'set-cookie',
+  'www-authenticate',
+]);
+
+function namesOf(fields: readonly string[]): string[] {
+  const names: string[] = [];
+  for (let at = 0; at < fields.length; at += 2) names.push(fields[at]!.toLowerCase());
+  return names;
+}
+
+function isReplaced(name: string, replaced: readonly string[]): boolean {
+  for (const each of replaced) {
+    if (each.length === name.length && each === name.toLowerCase()) return true;
+  }
+  return false;
+}

@@ -1,0 +1,215 @@
+// The middleware form: the same decision in front of an Express application, which forwards or answers by
+// itself. What was decided is what the application sees: the canonical target, and no field that a client
+// could have used to pass for somebody else.
+import type { IncomingMessage } from 'node:http';
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import { type Denial, deny } from '../core/decision.ts';
+import type { Policy } from '../core/policy.ts';
+import type { Recorder } from '../core/ports.ts';
+import type { Reason } from '../core/reasons.ts';
+import type { Admitted, RequestState } from '../decide/request-state.ts';
+import type { Decision } from '../decide/sequence.ts';
+import { type HeaderRules, outgoingFields, withoutCredential } from '../forward/headers.ts';
+import { accept, peerOf } from './accept.ts';
+import { answerFields, answerProblem } from './answer.ts';
+import { lingerAndClose, mustCloseBehind } from './close-behind.ts';
+import { Journey } from './journey.ts';
+import { requestIdOf } from './request-facts.ts';
+
+/** What the application learns of a request that was let through: `req.portcullis`. */
+export interface RequestIdentity {
+  readonly requestId: string;
+  /** Name of the route that matched. */
+  readonly route: string;
+  /** Address of the client, as `trustedProxies` has it. */
+  readonly client: string;
+  /** Null on a public route and for a CORS preflight. */
+  readonly keyId: string | null;
+  readonly owner: string | null;
+  readonly roles: readonly string[];
+  /** Effective scopes: the key's own and those of its roles. */
+  readonly scopes: readonly string[];
+  /** `observed`: a route in `observe` mode let through what `reason` would have denied. */
+  readonly outcome: 'allowed' | 'observed';
+  readonly reason: Reason;
+}
+
+declare global {
+  // oxlint-disable-next-line typescript/no-namespace -- the way in which Express's types are extended
+  namespace Express {
+    interface Request {
+      /** What Portcullis decided; set by its middleware. */
+      portcullis?: RequestIdentity;
+    }
+  }
+}
+
+export interface MiddlewareOptions {
+  readonly inForce: () => { readonly policy: Policy; readonly headerRules: HeaderRules };
+  readonly decide: (request: RequestState) => Decision | Promise<Decision>;
+  readonly recorder: Recorder;
+}
+
+export function createMiddleware(options: MiddlewareOptions): RequestHandler {
+  return (request, response, next) => {
+    new Passage(options, request, response, next).run().catch(next);
+  };
+}
+
+/** One request's way through the middleware. */
+class Passage {
+  readonly #options: MiddlewareOptions;
+  readonly #request: Request;
+  readonly #response: Response;
+  readonly #next: NextFunction;
+  readonly #policy: Policy;
+  readonly #headerRules: HeaderRules;
+  readonly #journey: Journey;
+
+  constructor(options: MiddlewareOptions, request: Request, response: Response, next: NextFunction) {
+    this.#options = options;
+    this.#request = request;
+    this.#response = response;
+    this.#next = next;
+    ({ policy: this.#policy, headerRules: this.#headerRules } = options.inForce());
+    const peer = peerOf(request.socket);
+    const id = requestIdOf(request.rawHeaders, peer, this.#policy);
+    this.#journey = new Journey(options.recorder, id, request.rawHeaders, peer?.text ?? '', Date.now());
+    this.#journey.method = request.method;
+  }
+
+  async run(): Promise<void> {
+    const state = accept(originalOf(this.#request), this.#policy, this.#journey.requestId, this.#journey.beganAtMs);
+    if ('code' in state) return this.#refuse(state);
+    const decision = await this.#options.decide(state);
+    this.#journey.decided(state, decision);
+    if (decision.outcome === 'denied') return this.#refuse(decision.denial!, state);
+    if (!this.#isMountedAlike(state)) {
+      state.release?.();
+      return this.#refuse(deny('ambiguous_request', { detail: 'mount path' }), state);
+    }
+    this.#pass(state as Admitted, decision);
+  }
+
+  #pass(admitted: Admitted, { outcome, denial }: Decision): void {
+    const { caller, route, client } = admitted;
+    const request = this.#request;
+    request.portcullis = {
+      requestId: admitted.id,
+      route: route.name,
+      client: client.text,
+      keyId: caller?.keyId ?? null,
+      owner: caller?.owner ?? null,
+      roles: caller?.roles ?? [],
+      scopes: caller?.scopes ?? [],
+      outcome: outcome === 'observed' ? 'observed' : 'allowed',
+      reason: denial?.reason ?? admitted.admission,
+    };
+    const target = admitted.target.path + withoutCredential(admitted.target.query, this.#policy.credentials.query);
+    request.originalUrl = target;
+    request.url = target.slice(request.baseUrl.length) || '/';
+    replaceFields(request, this.#outgoing(admitted));
+    const fields = answerFields(admitted.id, admitted.limits);
+    for (let at = 0; at < fields.length; at += 2) this.#response.setHeader(fields[at]!, fields[at + 1]!);
+    const writtenBefore = request.socket.bytesWritten;
+    this.#response.once('close', () => {
+      admitted.release?.();
+      this.#journey.forwarded({
+        kind: 'answered',
+        status: this.#response.statusCode,
+        bytesIn: admitted.contentLength ?? 0,
+        bytesOut: Math.max(0, request.socket.bytesWritten - writtenBefore),
+        clientGone: !this.#response.headersSent,
+        headWrittenAt: null,
+      });
+      this.#journey.end();
+    });
+    if (admitted.contentLength === null) {
+      boundUndeclaredBody(request, admitted.route.maxBodyBytes, () => this.#cutOff(deny('body_too_large')));
+    }
+    this.#next();
+  }
+
+  /** Ends a request that the application has already been given. */
+  #cutOff(denial: Denial): void {
+    if (this.#response.headersSent) this.#response.destroy();
+    else this.#refuse(denial);
+    this.#request.destroy();
+  }
+
+  #outgoing(admitted: Admitted): readonly string[] {
+    return outgoingFields(this.#headerRules, {
+      rawHeaders: admitted.rawHeaders,
+      identityFields: admitted.caller?.identityFields ?? [],
+      forwardedFor: admitted.forwardedFor,
+      peer: admitted.peer.text,
+      proto: admitted.proto,
+      host: admitted.host,
+      requestId: admitted.id,
+    });
+  }
+
+  /** Express matched the mount path against the raw target; the canonical one has to begin with it too. */
+  #isMountedAlike({ target }: RequestState): boolean {
+    const { baseUrl } = this.#request;
+    return baseUrl === '' || target.path === baseUrl || target.path.startsWith(`${baseUrl}/`);
+  }
+
+  #refuse(denial: Denial, state?: RequestState): void {
+    const answer = answerProblem(denial, {
+      requestId: this.#journey.requestId,
+      credentials: this.#policy.credentials,
+      limits: state?.limits ?? [],
+      upgrades: state?.route?.upgrades ?? [],
+    });
+    const length = state === undefined ? null : state.contentLength;
+    const closesBehind = !this.#request.complete && length !== 0 && mustCloseBehind(length);
+    this.#journey.refused(denial, answer.status, Buffer.byteLength(answer.body));
+    this.#response.once('close', () => this.#journey.end());
+    this.#response.writeHead(answer.status, answer.closes || closesBehind ? [...answer.fields, 'Connection', 'close'] : [...answer.fields]);
+    this.#response.end(answer.body);
+    if (closesBehind) lingerAndClose(this.#request);
+    else this.#request.resume();
+  }
+}
+
+/** The request as it came in: Express strips the mount path from `url`. */
+function originalOf(request: Request): IncomingMessage {
+  return request.url === request.originalUrl ? request : Object.create(request, { url: { value: request.originalUrl } });
+}
+
+/** Fields that say how the message is framed, which the application's own parser still needs. */
+const FRAMING = new Set(['host', 'connection', 'content-length', 'transfer-encoding', 'upgrade', 'expect']);
+
+/** Leaves the application with the fields that an upstream would have got, merged as Node merges them. */
+function replaceFields(request: IncomingMessage, outgoing: readonly string[]): void {
+  const received = request.rawHeaders;
+  const framing: string[] = [];
+  const pairs = new Set<string>();
+  for (let at = 0; at < received.length; at += 2) {
+    pairs.add(`${received[at]!.toLowerCase()}: ${received[at + 1]!}`);
+    if (FRAMING.has(received[at]!.toLowerCase())) framing.push(received[at]!, received[at + 1]!);
+  }
+  const kept = new Set<string>();
+  for (let at = 0; at < outgoing.length; at += 2) {
+    const name = outgoing[at]!.toLowerCase();
+    kept.add(name);
+    if (!pairs.has(`${name}: ${outgoing[at + 1]!}`)) request.headers[name] = outgoing[at + 1]!;
+  }
+  for (const name of Object.keys(request.headers)) {
+    if (!FRAMING.has(name) && !kept.has(name)) delete request.headers[name];
+  }
+  received.splice(0, received.length, ...framing, ...outgoing);
+}
+
+/** Counts a body whose length was not declared while the application reads it. */
+function boundUndeclaredBody(request: IncomingMessage, mostBytes: number, onTooLarge: () => void): void {
+  const push = request.push.bind(request);
+  let bytes = 0;
+  request.push = (chunk: Buffer | null, encoding) => {
+    bytes += chunk?.length ?? 0;
+    if (bytes <= mostBytes) return push(chunk, encoding);
+    onTooLarge();
+    return false;
+  };
+}

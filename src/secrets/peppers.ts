@@ -1,0 +1,145 @@
+// The peppers: without them nobody can tell a key from noise, so they are never made anew where one may
+// exist already, and two processes that start at once end with the same one.
+import { randomBytes } from 'node:crypto';
+import { link, mkdir, open, stat, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Pepper } from '../core/key-record.ts';
+import { parseSecretReference } from './reference.ts';
+import { resolveSecret, SecretFault } from './resolve.ts';
+
+/** What of the configuration says where the peppers are. */
+export interface PepperSettings {
+  readonly store: { readonly url: string };
+  readonly credentials: { readonly pepper: string; readonly previousPeppers: readonly string[] };
+}
+
+/** The pepper that new digests are made with, and those still accepted. */
+export interface Peppers {
+  readonly current: Pepper;
+  readonly previous: readonly Pepper[];
+}
+
+/** A fault of one reference, by its place in the configuration. */
+export interface PepperProblem {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+/** Fewest bytes of a pepper. */
+export const PEPPER_BYTES = 32;
+
+/**
+ * Reads the peppers. Where the store is SQLite and the current pepper's file is missing, it is made: mode 0600,
+ * its directory too, in one step.
+ * @param warn is told, in one sentence each, of a pepper that was made and of one that others can read
+ * @throws {SecretFault} if a reference cannot be resolved or its secret has fewer than 32 bytes
+ */
+export async function openPeppers(
+  settings: PepperSettings,
+  env: NodeJS.ProcessEnv,
+  warn: (message: string) => void = () => {},
+): Promise<Peppers> {
+  const { pepper, previousPeppers } = settings.credentials;
+  const path = filePathOf(pepper);
+  if (path !== undefined && makesPepper(settings) && (await makePepperFile(path)))
+    warn(`made a new pepper in ${path}; keep a copy of it, because without it no key works`);
+  const current = await openPepper(pepper, env, warn);
+  const previous: Pepper[] = [];
+  for (const reference of previousPeppers) previous.push(await openPepper(reference, env, warn));
+  return { current, previous };
+}
+
+/** Every reference that {@link openPeppers} would fail on; nothing is made. */
+export async function findPepperProblems(settings: PepperSettings, env: NodeJS.ProcessEnv): Promise<PepperProblem[]> {
+  const { pepper, previousPeppers } = settings.credentials;
+  const references = [
+    { path: ['credentials', 'pepper'], reference: pepper, mayBeMissing: makesPepper(settings) },
+    ...previousPeppers.map((reference, index) => ({
+      path: ['credentials', 'previousPeppers', index],
+      reference,
+      mayBeMissing: false,
+    })),
+  ];
+  const problems: PepperProblem[] = [];
+  for (const { path, reference, mayBeMissing } of references) {
+    try {
+      await readPepper(reference, env);
+    } catch (fault) {
+      if (!(fault instanceof SecretFault)) throw fault;
+      if (!(mayBeMissing && fault.isMissingFile)) problems.push({ path, message: fault.message });
+    }
+  }
+  return problems;
+}
+
+function makesPepper({ store }: PepperSettings): boolean {
+  return store.url.startsWith('sqlite:');
+}
+
+function filePathOf(reference: string): string | undefined {
+  const parsed = parseSecretReference(reference);
+  return parsed.ok && parsed.kind === 'file' ? parsed.path : undefined;
+}
+
+async function openPepper(reference: string, env: NodeJS.ProcessEnv, warn: (message: string) => void): Promise<Pepper> {
+  const pepper = new Pepper(await readPepper(reference, env));
+  const path = filePathOf(reference);
+  if (path !== undefined && ((await stat(path)).mode & 0o077) !== 0)
+    warn(`${path} can be read or written by other users; run chmod 600 on it`);
+  return pepper;
+}
+
+async function readPepper(reference: string, env: NodeJS.ProcessEnv): Promise<Buffer> {
+  const secret = await resolveSecret(reference, env);
+  if (secret.length < PEPPER_BYTES)
+    throw new SecretFault(
+      `${reference} leads to ${secret.length} bytes, and a pepper takes at least ${PEPPER_BYTES}; ` +
+        'make one with: head -c 48 /dev/urandom | base64',
+    );
+  return secret;
+}
+
+/** Whether this process made the file. It appears whole or not at all: a link never replaces another's file. */
+async function makePepperFile(path: string): Promise<boolean> {
+  if (await exists(path)) return false;
+  const draft = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`;
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    // Text, so that the line break rule of secret files cannot eat a byte of it.
+    await writeDurably(draft, `${randomBytes(48).toString('base64')}\n`);
+    try {
+      await link(draft, path);
+    } finally {
+      await unlink(draft);
+    }
+    await syncDirectory(dirname(path));
+    return true;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST' && (await exists(path))) return false;
+    throw new SecretFault(
+      `${path} does not exist and cannot be made (${(cause as Error).message}); ` +
+        'make it with: head -c 48 /dev/urandom | base64',
+    );
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw new SecretFault(`${path} cannot be read (${(cause as Error).message}); name another file`);
+  }
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  await using file = await open(path, 'wx', 0o600);
+  await file.writeFile(text);
+  await file.sync();
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  await using directory = await open(path, 'r');
+  await directory.sync();
+}

@@ -1,0 +1,172 @@
+// The arithmetic of limits: what a subject's counts mean at a time, whether a demand fits, what is left. It is
+// pure and exact in integers; the Redis script is the same arithmetic in Lua, and a property test holds the
+// two together. A clock that jumps back never admits more, and locks nobody out for longer than a period.
+import type { LimitAlgorithm, LimitDemand, LimitState } from '../core/ports.ts';
+
+/**
+ * What is kept of one subject under one limit: three whole numbers, whose meaning is the algorithm's.
+ * - `fixed`: start of the window, count, unused
+ * - `sliding`: start of the current window, count of the one before, count of the current one
+ * - `bucket`: when it was last full, refills credited since, level in shares of an admission
+ */
+export type Counts = readonly [anchorMs: number, first: number, second: number];
+
+type Rule = Pick<LimitDemand, 'requests' | 'periodMs' | 'burst' | 'cost'>;
+
+interface Algorithm {
+  /** The counts brought up to `nowMs`. */
+  settle(rule: Rule, kept: Counts | undefined, nowMs: number): Counts;
+  fits(rule: Rule, counts: Counts, nowMs: number): boolean;
+  spend(rule: Rule, counts: Counts): Counts;
+  /** Whole admissions left. */
+  remaining(rule: Rule, counts: Counts, nowMs: number): number;
+  /** Ms until a demand that does not fit would, or until the limit is at its freshest if it never does. */
+  untilFit(rule: Rule, counts: Counts, nowMs: number): number;
+  /** Ms until a new period begins; for a bucket, until it is full. */
+  untilReset(rule: Rule, counts: Counts, nowMs: number): number;
+  /** Ms after which the counts mean as much as none. */
+  lifeMs(rule: Rule, counts: Counts, nowMs: number): number;
+}
+
+/** Bounds of what is answered and kept, ms: some thirty years. */
+const LONGEST_MS = 1e12;
+/** Parts that a sliding window's weight is counted in. */
+const SLIDING_PARTS = 1_000_000;
+/** A bucket is refilled in ten steps a period, and at least every so many ms. */
+const BUCKET_STEPS = 10;
+const BUCKET_STEP_MS = 5_000;
+
+const fixed: Algorithm = {
+  settle({ periodMs }, kept, nowMs) {
+    const start = nowMs - (nowMs % periodMs);
+    // A window that has not begun yet was counted before the clock jumped back.
+    return kept && kept[0] >= start ? [start, kept[1], 0] : [start, 0, 0];
+  },
+  fits: ({ requests, cost }, [, count]) => count + cost <= requests,
+  spend: ({ cost }, [start, count]) => [start, count + cost, 0],
+  remaining: ({ requests }, [, count]) => Math.max(0, requests - count),
+  untilFit: ({ periodMs }, [start], nowMs) => start + periodMs - nowMs,
+  untilReset: ({ periodMs }, [start], nowMs) => start + periodMs - nowMs,
+  lifeMs: ({ periodMs }, [start], nowMs) => start + periodMs - nowMs,
+};
+
+const sliding: Algorithm = {
+  settle({ periodMs }, kept, nowMs) {
+    if (!kept || nowMs - kept[0] >= 2 * periodMs) return [nowMs, 0, 0];
+    const [start, previous, current] = kept;
+    if (nowMs < start) return [nowMs, previous, current];
+    return nowMs - start < periodMs ? kept : [start + periodMs, current, 0];
+  },
+  fits: (rule, counts, nowMs) => slidingUsed(rule, counts, nowMs) + rule.cost <= rule.requests,
+  spend: ({ cost }, [start, previous, current]) => [start, previous, current + cost],
+  remaining: (rule, counts, nowMs) => Math.max(0, rule.requests - slidingUsed(rule, counts, nowMs)),
+  untilFit({ requests, periodMs, cost }, [start, previous, current], nowMs) {
+    const rest = start + periodMs - nowMs;
+    const room = requests - current - cost;
+    if (room >= 0) return rest - restWithin(periodMs, previous, room);
+    const nextRoom = requests - cost;
+    return nextRoom < 0 ? rest + periodMs : rest + periodMs - restWithin(periodMs, current, nextRoom);
+  },
+  untilReset: ({ periodMs }, [start], nowMs) => start + periodMs - nowMs,
+  lifeMs: ({ periodMs }, [start], nowMs) => start + 2 * periodMs - nowMs,
+};
+
+const bucket: Algorithm = {
+  settle(rule, kept, nowMs) {
+    const full = rule.burst * steps(rule);
+    if (!kept) return [nowMs, 0, full];
+    const [anchor, credited, level] = kept;
+    const due = nowMs < anchor ? -1 : stepsBy(rule, nowMs - anchor);
+    // Fewer steps than were credited: the clock jumped back, and the next step is a whole one away.
+    if (due < credited) return level >= full ? [nowMs, 0, full] : [nowMs, 0, level];
+    if (due - credited >= ceilDiv(Math.max(0, full - level), rule.requests)) return [nowMs, 0, full];
+    return [anchor, due, level + (due - credited) * rule.requests];
+  },
+  fits: (rule, [, , level]) => rule.cost * steps(rule) <= level,
+  spend: (rule, [anchor, credited, level]) => [anchor, credited, level - rule.cost * steps(rule)],
+  remaining: (rule, [, , level]) => floorDiv(level, steps(rule)),
+  untilFit(rule, counts, nowMs) {
+    const wanted = Math.min(rule.cost, rule.burst) * steps(rule);
+    return Math.max(1, untilLevel(rule, counts, wanted, nowMs));
+  },
+  untilReset: (rule, counts, nowMs) => untilLevel(rule, counts, rule.burst * steps(rule), nowMs),
+  lifeMs: (rule, counts, nowMs) => untilLevel(rule, counts, rule.burst * steps(rule), nowMs),
+};
+
+const ALGORITHMS: Readonly<Record<LimitAlgorithm, Algorithm>> = { fixed, sliding, bucket };
+
+/** What one demand comes to. */
+export interface Weighed {
+  readonly fits: boolean;
+  /** The counts if it is taken. */
+  readonly taken: Counts;
+  /** How long they are to be kept, ms. */
+  readonly lifeMs: number;
+  /** What is said if it is taken. */
+  readonly ifTaken: LimitState;
+  /** What is said if nothing is taken. */
+  readonly ifLeft: LimitState;
+}
+
+/** Weighs one demand against the counts kept of its subject; `undefined` is none. */
+export function weigh(demand: LimitDemand, kept: Counts | undefined, nowMs: number): Weighed {
+  const algorithm = ALGORITHMS[demand.algorithm];
+  const counts = algorithm.settle(demand, kept, nowMs);
+  const fits = algorithm.fits(demand, counts, nowMs);
+  const state = (at: Counts, isViolated: boolean): LimitState => ({
+    remaining: algorithm.remaining(demand, at, nowMs),
+    resetMs: Math.min(LONGEST_MS, algorithm[isViolated ? 'untilFit' : 'untilReset'](demand, at, nowMs)),
+    isViolated,
+  });
+  const ifLeft = state(counts, !fits);
+  if (!fits) return { fits, taken: counts, lifeMs: 0, ifTaken: ifLeft, ifLeft };
+  const taken = algorithm.spend(demand, counts);
+  const lifeMs = Math.min(LONGEST_MS, algorithm.lifeMs(demand, taken, nowMs));
+  return { fits, taken, lifeMs, ifTaken: state(taken, false), ifLeft };
+}
+
+/** What counts at a time: all of the current window, and of the one before the share that is still within a period. */
+function slidingUsed({ periodMs }: Rule, [start, previous, current]: Counts, nowMs: number): number {
+  const part = ceilDiv(periodMs, SLIDING_PARTS);
+  const rest = start + periodMs - nowMs;
+  return ceilDiv(previous * ceilDiv(rest, part), ceilDiv(periodMs, part)) + current;
+}
+
+/** The longest rest of a window at which `count` of the one before weighs no more than `room`, ms. */
+function restWithin(periodMs: number, count: number, room: number): number {
+  if (count === 0) return periodMs;
+  const part = ceilDiv(periodMs, SLIDING_PARTS);
+  return Math.min(periodMs, floorDiv(room * ceilDiv(periodMs, part), count) * part);
+}
+
+/** Steps a period: a level is counted in this many parts of an admission, so that a step adds exactly `requests` of them. */
+function steps({ periodMs }: Rule): number {
+  if (periodMs <= BUCKET_STEPS * BUCKET_STEP_MS) return BUCKET_STEPS;
+  return Math.min(ceilDiv(periodMs, BUCKET_STEP_MS), floorDiv(Number.MAX_SAFE_INTEGER, periodMs));
+}
+
+/** Whole steps in a time. */
+function stepsBy(rule: Rule, elapsedMs: number): number {
+  const perPeriod = steps(rule);
+  return (
+    floorDiv(elapsedMs, rule.periodMs) * perPeriod + floorDiv((elapsedMs % rule.periodMs) * perPeriod, rule.periodMs)
+  );
+}
+
+/** Ms until a bucket has a level. */
+function untilLevel(rule: Rule, [anchor, credited, level]: Counts, wanted: number, nowMs: number): number {
+  if (level >= wanted) return 0;
+  const perPeriod = steps(rule);
+  const step = credited + ceilDiv(wanted - level, rule.requests);
+  const after = floorDiv(step, perPeriod) * rule.periodMs + ceilDiv((step % perPeriod) * rule.periodMs, perPeriod);
+  return anchor + after - nowMs;
+}
+
+function floorDiv(dividend: number, divisor: number): number {
+  return (dividend - (dividend % divisor)) / divisor;
+}
+
+function ceilDiv(dividend: number, divisor: number): number {
+  const rest = dividend % divisor;
+  return (dividend - rest) / divisor + (rest > 0 ? 1 : 0);
+}

@@ -1,0 +1,53 @@
+// The store on Redis: a connection for operations, one for the change feed, one for the guard's library.
+import type { Redis } from 'ioredis';
+import type { Store } from '../core/ports.ts';
+import { redisAttempts } from './attempts.ts';
+import { RedisChanges } from './redis-changes.ts';
+import { makeRedisClient } from './redis-client.ts';
+import { RedisConnection } from './redis-connection.ts';
+import { RedisKeys } from './redis-keys.ts';
+import { RedisLimits } from './redis-limits.ts';
+import { redisNames } from './redis-names.ts';
+import { BOUNDS } from '../core/bounds.ts';
+import type { StoreSettings } from './settings.ts';
+
+/** See `openStore`. */
+export async function openRedisStore(settings: StoreSettings): Promise<Store> {
+  const { url, prefix, timeoutMs, clock, observe, warn } = settings;
+  const names = redisNames(prefix);
+  const redis = new RedisConnection({ url, timeoutMs, observe, warn, name: 'portcullis' });
+  const feed = new RedisConnection({
+    url,
+    timeoutMs,
+    observe: () => {},
+    // What befalls the server is told once, by the connection for operations.
+    warn: () => {},
+    name: 'portcullis-changes',
+    blockMs: BOUNDS.changeBlockMs,
+  });
+  const changes = new RedisChanges(feed, names.changes, clock, warn);
+  let guard: Redis | undefined;
+  try {
+    await redis.open();
+  } catch (error) {
+    redis.close();
+    throw error;
+  }
+  return {
+    keys: new RedisKeys(redis, names, warn),
+    limits: new RedisLimits(redis, names),
+    changes,
+    attempts(options) {
+      guard ??= makeRedisClient({ url, timeoutMs, name: 'portcullis-guard', commandTimeoutMs: timeoutMs });
+      return redisAttempts(guard, names, options, timeoutMs, observe);
+    },
+    async ping() {
+      await redis.run('ping', (client) => client.ping());
+    },
+    async close() {
+      await changes.stop();
+      guard?.disconnect();
+      redis.close();
+    },
+  };
+}

@@ -1,0 +1,17 @@
+// What a store is opened with.
+import type { Clock, StoreObserver } from '../core/ports.ts';
+
+/** Says what an operator should know, for the log. */
+export type Warn = (message: string, fields?: Record<string, unknown>) => void;
+
+export interface StoreSettings {
+  /** `sqlite:PATH`, `redis://…` or `rediss://…`. */
+  readonly url: string;
+  /** First part of every Redis key: letters, digits, dot, dash and underscore. */
+  readonly prefix: string;
+  /** Bound of one operation, ms. */
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  readonly observe: StoreObserver;
+  readonly warn: Warn;
+}

@@ -1,0 +1,128 @@
+// One SQLite file, opened the one way that is safe for several processes: WAL, transactions that take the
+// write lock when they begin, and a bounded wait for it.
+import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { setTimeout as pause } from 'node:timers/promises';
+import { UserFault } from '../core/fault.ts';
+
+export interface DatabaseOptions {
+  readonly file: string;
+  /** `FULL`: what is acknowledged survives a power failure. `NORMAL`: it survives the process. */
+  readonly synchronous: 'FULL' | 'NORMAL';
+  /** Longest wait for another process's write, ms. */
+  readonly timeoutMs: number;
+  /** Tables of version 1. */
+  readonly schema: string;
+}
+
+/** Version of the tables that this program reads and writes. */
+const SCHEMA_VERSION = 1;
+const OPEN_PATIENCE_MS = 5_000;
+const SQLITE_BUSY = 5;
+
+export class SqliteDatabase {
+  readonly file: string;
+  readonly #db: DatabaseSync;
+  readonly #inode: bigint | undefined;
+  readonly #begin: StatementSync;
+  readonly #commit: StatementSync;
+
+  constructor(file: string, db: DatabaseSync) {
+    this.file = file;
+    this.#db = db;
+    this.#inode = inodeOf(file);
+    this.#begin = db.prepare('BEGIN IMMEDIATE');
+    this.#commit = db.prepare('COMMIT');
+  }
+
+  prepare(sql: string): StatementSync {
+    return this.#db.prepare(sql);
+  }
+
+  /** Runs `work` in a write transaction of its own: all of it or nothing. */
+  transaction<T>(work: () => T): T {
+    this.#begin.run();
+    try {
+      const result = work();
+      this.#commit.run();
+      return result;
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  /** Throws if the path no longer leads to the file that is open: what is written here would be lost. */
+  assertInPlace(): void {
+    if (inodeOf(this.file) !== this.#inode)
+      throw new Error(`${this.file} was removed or replaced while in use; restart to open the new file`);
+  }
+
+  close(): void {
+    if (this.#db.isOpen) this.#db.close();
+  }
+}
+
+/**
+ * Opens the file, makes it (mode 0600) and its directory where they are missing, and brings its tables into being.
+ * @throws {UserFault} if it cannot be opened or is no database of ours
+ */
+export async function openDatabase(options: DatabaseOptions): Promise<SqliteDatabase> {
+  const { file } = options;
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    // SQLite gives the files beside it the same mode.
+    closeSync(openSync(file, 'a', 0o600));
+    return new SqliteDatabase(file, await openPatiently(options));
+  } catch (error) {
+    if (error instanceof UserFault) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UserFault(
+      `The SQLite store ${file} cannot be opened (${reason}); give store.url a path that is writable and holds nothing else.`,
+      1,
+      error,
+    );
+  }
+}
+
+/** Another process that is just making the file holds locks that no busy timeout waits for. */
+async function openPatiently(options: DatabaseOptions): Promise<DatabaseSync> {
+  const deadline = performance.now() + OPEN_PATIENCE_MS;
+  for (;;) {
+    const db = new DatabaseSync(options.file, { timeout: 500 });
+    try {
+      prepareDatabase(db, options);
+      return db;
+    } catch (error) {
+      db.close();
+      if (!isBusy(error) || performance.now() > deadline) throw error;
+    }
+    await pause(20);
+  }
+}
+
+function prepareDatabase(db: DatabaseSync, { file, synchronous, timeoutMs, schema }: DatabaseOptions): void {
+  db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA trusted_schema = OFF`);
+  db.exec('BEGIN IMMEDIATE');
+  db.exec('CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT');
+  const version = db.prepare('SELECT version FROM schema_version').get()?.['version'];
+  if (version === undefined) {
+    db.exec(schema);
+    db.prepare('INSERT INTO schema_version (version) VALUES (?)').run(SCHEMA_VERSION);
+  }
+  db.exec('COMMIT');
+  if (version !== undefined && version !== SCHEMA_VERSION)
+    throw new UserFault(
+      `The SQLite store ${file} has tables of version ${String(version)}, and this program reads version ${SCHEMA_VERSION}; run the version that made it.`,
+    );
+  db.exec(`PRAGMA busy_timeout = ${Math.ceil(timeoutMs)}`);
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && (Number(error.errcode) & 0xff) === SQLITE_BUSY;
+}
+
+function inodeOf(file: string): bigint | undefined {
+  return statSync(file, { bigint: true, throwIfNoEntry: false })?.ino;
+}

@@ -1,0 +1,134 @@
+// What only the Redis key store has to keep to: what others may write into Redis, and where its keys are.
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import { Redis } from 'ioredis';
+import type { Store } from '../../src/core/ports.ts';
+import { openStore } from '../../src/stores/open.ts';
+import { eventually } from '../support/acceptance-wait.ts';
+import { storeSettings } from '../support/backings.ts';
+import { keyRecord } from '../support/key-records.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+
+describe('key records in Redis', () => {
+  let redis: TestRedis;
+  let client: Redis;
+  let store: Store;
+  let told: string[] = [];
+  const record = keyRecord();
+
+  before(async () => {
+    redis = await startRedis();
+    client = new Redis(redis.url);
+    store = await openStore(storeSettings(redis.url, { warn: (message) => told.push(message) }));
+  });
+  after(async () => {
+    client.disconnect();
+    await store.close();
+    await redis.dispose();
+  });
+  beforeEach(async () => {
+    await client.flushdb();
+    await store.keys.save(record, 0);
+    told = [];
+  });
+
+  const spoiled: Readonly<Record<string, string>> = {
+    'no JSON': '{"id":',
+    'no object': '[]',
+    'null': 'null',
+    'a field missing': JSON.stringify({ ...record, mac: undefined }),
+    'a field of another type': JSON.stringify({ ...record, scopes: '*' }),
+    'a status that is none': JSON.stringify({ ...record, status: 'root' }),
+    'a time that is no whole number': JSON.stringify({ ...record, expiresAt: 1.5 }),
+    'an id that is none': JSON.stringify({ ...record, id: '../x' }),
+    'more than a record may take': JSON.stringify({ ...record, name: 'x'.repeat(100_000) }),
+  };
+  for (const [what, text] of Object.entries(spoiled))
+    it(`a record that cannot be read (${what}) counts as absent and is told`, async () => {
+      await client.set('{test}:key:billing-job', text);
+      assert.equal(await store.keys.get('billing-job'), 'absent');
+      assert.equal(await store.keys.findByDigest(['digest-of-billing-job']), 'absent');
+      for await (const listed of store.keys.list()) assert.fail(listed.id);
+      assert.equal(told.length, 3);
+    });
+
+  it('a record of another Redis type counts as absent and can be written over', async () => {
+    await client.del('{test}:key:billing-job');
+    await client.rpush('{test}:key:billing-job', 'x');
+    assert.equal(await store.keys.get('billing-job'), 'absent');
+    assert.equal(await store.keys.findByDigest(['digest-of-billing-job']), 'absent');
+    assert.equal(await store.keys.save(record, 0), 'saved');
+    assert.deepEqual(await store.keys.get('billing-job'), record);
+  });
+
+  it("another key's record under an id is not that key's", async () => {
+    await client.set('{test}:key:other', JSON.stringify(record));
+    assert.equal(await store.keys.get('other'), 'absent');
+    assert.equal(told.length, 1);
+  });
+
+  it('a digest that was led to a key by others does not open that key', async () => {
+    await client.set('{test}:digest:stolen', 'billing-job');
+    assert.equal(await store.keys.findByDigest(['stolen']), 'absent');
+    assert.equal(told.length, 1);
+    await client.set('{test}:digest:nowhere', 'nobody');
+    assert.equal(await store.keys.findByDigest(['nowhere']), 'absent');
+  });
+
+  it('fields that a record does not have are not passed on', async () => {
+    await client.set('{test}:key:billing-job', JSON.stringify({ ...record, isAdmin: true }));
+    assert.deepEqual(await store.keys.get('billing-job'), record);
+  });
+
+  it('the log of changes is bounded', async () => {
+    const batch = client.pipeline();
+    for (let entry = 0; entry < 12_000; entry += 1) batch.xadd('{test}:changes', '*', 'number', entry, 'id', 'x');
+    await batch.exec();
+    await store.keys.save(keyRecord({ id: 'next' }), 0);
+    assert.ok((await client.xlen('{test}:changes')) < 10_200);
+  });
+});
+
+describe('the Redis store on a Cluster node', () => {
+  it('every key it touches is in one slot, and all but records carry a TTL', async () => {
+    const redis = await startRedis({ config: { 'cluster-enabled': 'yes' } });
+    const client = new Redis(redis.url);
+    const store = await openStore(storeSettings(redis.url, { prefix: 'edge.eu-1' }));
+    try {
+      await client.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
+      await eventually(async () => assert.match(String(await client.call('CLUSTER', 'INFO')), /cluster_state:ok/));
+      await store.keys.save(keyRecord(), 0);
+      await store.keys.save(keyRecord({ revision: 2, secrets: [] }), 1);
+      await store.keys.save(keyRecord({ id: 'second', status: 'disabled' }), 0);
+      await store.keys.save(keyRecord({ id: 'third', status: 'revoked' }), 0);
+      await store.keys.findByDigest(['digest-of-second', 'digest-of-third', 'none']);
+      for await (const { id } of store.keys.list()) assert.ok(id);
+      await store.keys.countByState(0);
+      const shared = { id: 'plan/free/x:key:a', requests: 5, periodMs: 60_000, burst: 5, cost: 1 };
+      const demands = (['fixed', 'sliding', 'bucket'] as const).map((algorithm) => ({ ...shared, algorithm }));
+      assert.equal((await store.limits.take(demands, { id: 'seats', limit: 1, token: 't' })).isAdmitted, true);
+      await store.limits.renew([
+        { id: 'seats', token: 't' },
+        { id: 'other-seats', token: 't' },
+      ]);
+      const attempts = store.attempts({ failures: 2, perMs: 1_500, blockMs: 500 });
+      await attempts.count('203.0.113.9');
+      await attempts.forgive('203.0.113.8');
+      await attempts.block('20010db800000000/64', 500);
+      const names = await client.keys('*');
+      const slots = new Set<unknown>();
+      const isKept = /^\{edge\.eu-1\}:(?:key:|digest:|ids$|status:|changes$)/;
+      for (const name of names) {
+        slots.add(await client.call('CLUSTER', 'KEYSLOT', name));
+        const ttl = await client.pttl(name);
+        assert.ok(isKept.test(name) ? ttl === -1 : ttl > 0, `${name} has a TTL of ${ttl} ms`);
+      }
+      assert.equal(slots.size, 1);
+      assert.equal(names.filter((name) => !isKept.test(name)).length, 8);
+    } finally {
+      client.disconnect();
+      await store.close();
+      await redis.dispose();
+    }
+  });
+});
