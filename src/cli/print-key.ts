@@ -28,7 +28,7 @@ export async function printMinted(context: Context, { view, secret, headline, is
     return await terminal.printJson({ id, secret, ...rest });
   }
   await terminal.print(
-    `${headline} This is its secret, shown only now; keep it where it is safe:`,
+    `${headline} This is its ${view.revision === 1 ? '' : 'new '}secret, shown only now; keep it where it is safe:`,
     '',
     `  ${secret}`,
     '',

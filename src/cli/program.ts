@@ -41,9 +41,6 @@ function commands(context: Context, end: (code: ExitCode) => void): Command {
     .exitOverride()
     .enablePositionalOptions()
     .showSuggestionAfterError()
-    .configureOutput({
-      outputError: (text) => sayFault(terminal, oneSentence(text)),
-    })
     .addHelpText(
       'after',
       `
@@ -61,6 +58,7 @@ Examples:
   addSchema(program, context);
   addKeys(program, context);
   addExplain(program, context);
+  answersWrongUse(program, program.name(), terminal);
   return program;
 }
 
@@ -81,11 +79,17 @@ function addKeys(program: Command, context: Context): void {
   addKeysImport(keys, context);
 }
 
-/** `error: unknown option '--rol'\n(Did you mean --role?)` as one sentence with the cure. */
+/** Says what was wrong with an option or argument in one sentence, and where it is explained. */
+function answersWrongUse(command: Command, path: string, terminal: Terminal): void {
+  command.configureOutput({ outputError: (text) => sayFault(terminal, `${oneSentence(text)}; see ${path} --help`) });
+  for (const inner of command.commands) answersWrongUse(inner, `${path} ${inner.name()}`, terminal);
+}
+
+/** `error: unknown option '--rol'\n(Did you mean --role?)` on one line. */
 function oneSentence(text: string): string {
-  const sentence = text
+  return text
     .replace(/^error: /, '')
     .trim()
-    .replace(/\s*\n\s*/g, ' ');
-  return `${sentence}; see portcullis --help`;
+    .replace(/\s*\n\s*/g, ' ')
+    .replace(/\.$/, '');
 }

@@ -12,7 +12,10 @@ import { DURATION_PATTERN, durationMs, EXPIRY_PATTERN, expiryMs, SIZE_PATTERN, s
 
 /** The error of a value of the wrong type, or of none. */
 export function takes(what: string): (issue: { readonly input?: unknown }) => string {
-  return ({ input }) => (input === undefined ? `is missing; it takes ${what}` : `takes ${what}, not ${shown(input)}`);
+  return ({ input }) => {
+    if (input === undefined) return `is missing; it takes ${what}`;
+    return input === null ? `has no value; it takes ${what}` : `takes ${what}, not ${shown(input)}`;
+  };
 }
 
 /** A value as a message shows it. */
@@ -25,7 +28,7 @@ export function shown(value: unknown): string {
     case 'boolean':
       return `the value ${value}`;
     case 'object':
-      if (value === null) return 'nothing (null)';
+      if (value === null) return 'null';
       return Array.isArray(value) ? 'a list' : 'a mapping of fields';
     default:
       return `a ${typeof value}`;
@@ -41,7 +44,7 @@ export function quoted(value: string): string {
 /** Text of `least` to `most` characters. */
 export function text(least: number, most: number) {
   const error = takes(`text of ${least} to ${most} characters`);
-  return z.string({ error }).min(least, { error }).max(most, { error }).meta({ title: 'text' });
+  return z.string({ error }).min(least, { error }).max(most, { error });
 }
 
 /** Text with a pattern; `what` says what the pattern takes. */
@@ -53,24 +56,32 @@ export function matching(title: string, pattern: RegExp, what: string) {
 /** A whole number. */
 export function whole(least: number, most: number) {
   const error = takes(`a whole number from ${least} to ${most}`);
-  return z.int({ error }).min(least, { error }).max(most, { error }).meta({ title: 'whole number' });
+  return z.int({ error }).min(least, { error }).max(most, { error });
 }
 
 /** `true` or `false`. */
 export function truth() {
-  return z.boolean({ error: takes('true or false') }).meta({ title: 'boolean' });
+  return z.boolean({ error: takes('true or false') });
+}
+
+/** A list of any number of entries. */
+export function list<T extends z.ZodType>(entry: T, what: string) {
+  return z.array(entry, { error: takes(`a list of ${what}`) });
 }
 
 /** A list of `least` to `most` entries. */
-export function list<T extends z.ZodType>(entry: T, what: string, least = 0, most = 100_000) {
-  return z
-    .array(entry, { error: takes(`a list of ${what}`) })
-    .min(least, { error: `is empty; it takes at least ${least} of ${what}` })
-    .max(most, { error: `has too many entries; it takes at most ${most} of ${what}` });
+export function boundedList<T extends z.ZodType>(entry: T, what: string, least: number, most: number) {
+  const all = list(entry, what).max(most, {
+    error: `has too many entries; it takes a list of ${what}, at most ${most}`,
+  });
+  return least === 0 ? all : all.min(least, { error: `is empty; it takes a list of ${what}, at least ${least}` });
 }
 
-/** Text that a parser finds a problem with, or not. */
-function parsed(title: string, what: string, problemOf: (text: string) => string | undefined) {
+/**
+ * Text that a parser finds a problem with, or not.
+ * @param outline a pattern that editors check; everything the parser takes matches it
+ */
+function parsed(title: string, what: string, outline: RegExp, problemOf: (value: string) => string | undefined) {
   return z
     .string({ error: takes(what) })
     .superRefine((value, context) => {
@@ -80,13 +91,13 @@ function parsed(title: string, what: string, problemOf: (text: string) => string
       const harmless = value.replace(/:\/\/[^/]*@/, '://…@');
       context.addIssue({ code: 'custom', message: `${quoted(harmless)} ${problem}` });
     })
-    .meta({ title });
+    .meta({ title, pattern: outline.source });
 }
 
 /** A duration text that becomes ms. */
 export function duration(least: number, most: number, bounds: string) {
   const what = `a duration of ${bounds}, like 250ms, 10s, 5m, 24h or 30d`;
-  return matching('duration', DURATION_PATTERN, what).transform((value, context): number => {
+  return matching(`duration, ${bounds}`, DURATION_PATTERN, what).transform((value, context): number => {
     const ms = durationMs(value) ?? Number.NaN;
     if (!(ms >= least && ms <= most))
       context.addIssue({ code: 'custom', message: `takes a duration of ${bounds}, and ${value} is outside` });
@@ -96,7 +107,7 @@ export function duration(least: number, most: number, bounds: string) {
 
 /** A size text that becomes bytes. */
 export function size(most: number, bounds: string) {
-  return matching('size', SIZE_PATTERN, `a size ${bounds}, like 512B, 16KiB, 10MiB or 1GiB`).transform(
+  return matching(`size, ${bounds}`, SIZE_PATTERN, `a size ${bounds}, like 512B, 16KiB, 10MiB or 1GiB`).transform(
     (value, context): number => {
       const bytes = sizeBytes(value) ?? Number.NaN;
       if (!(bytes <= most))
@@ -140,20 +151,20 @@ export const headerName = matching(
   'a header name of 1 to 64 characters, like X-Api-Key',
 );
 
-export const cidr = parsed('CIDR', 'a CIDR like 10.0.0.0/8 or 2001:db8::/32', (value) => {
+export const cidr = parsed('CIDR', 'a CIDR like 10.0.0.0/8 or 2001:db8::/32', /^[0-9a-f.:]+\/\d{1,3}$/, (value) => {
   const result = parseCidr(value);
   return result.ok ? undefined : result.problem;
 });
 
 /** A scope that a route asks for. */
-export const requiredScope = parsed('scope', 'a scope like orders:read', (value) => {
+export const requiredScope = parsed('scope', 'a scope like orders:read', SCOPE_PATTERN, (value) => {
   if (SCOPE_PATTERN.test(value)) return undefined;
   if (GRANT_PATTERN.test(value)) return 'is granted to keys, never asked for; name the scope itself, like orders:read';
   return `is not a scope; ${SCOPE_HINT}, like orders:read${respelled(value, SCOPE_PATTERN)}`;
 });
 
 /** A scope that a key or role has. */
-export const grantedScope = parsed('granted scope', 'a scope like orders:read or orders:*', (value) =>
+export const grantedScope = parsed('granted scope', 'a scope like orders:read or orders:*', GRANT_PATTERN, (value) =>
   GRANT_PATTERN.test(value)
     ? undefined
     : `is not a scope that can be granted; ${SCOPE_HINT}, like orders:read, orders:* or *${respelled(value, GRANT_PATTERN)}`,
@@ -170,28 +181,33 @@ function respelled(value: string, pattern: RegExp): string {
   return pattern.test(candidate) ? `; did you mean ${candidate}?` : '';
 }
 
-export const routePath = parsed('path', 'a path like /orders/**', (value) => {
+export const routePath = parsed('path pattern', 'a path like /orders/**', /^\//, (value) => {
   const pattern = parsePathPattern(value);
   return pattern.ok ? undefined : pattern.problem;
 });
 
-export const routeHost = parsed('host name', 'a host name like api.example.com or *.example.com', (value) => {
-  const host = value.replace(/^\*\./, '');
-  if (isHostName(host) || (host === value && parseHost(host) !== undefined && host === host.toLowerCase()))
-    return undefined;
-  if (value !== value.toLowerCase()) return `is not in lower case; write ${value.toLowerCase()}`;
-  if (/:\d*$/.test(value)) return 'has a port; routes match the name alone, so leave the port out';
-  if (value.endsWith('.')) return 'ends with a dot; leave it out';
-  return 'is not a host name; write one like api.example.com or *.example.com';
-});
+export const routeHost = parsed(
+  'host name',
+  'a host name like api.example.com or *.example.com',
+  /^[^A-Z\s]+$/,
+  (value) => {
+    const host = value.replace(/^\*\./, '');
+    if (isHostName(host) || (host === value && parseHost(host) !== undefined && host === host.toLowerCase()))
+      return undefined;
+    if (value !== value.toLowerCase()) return `is not in lower case; write ${value.toLowerCase()}`;
+    if (/:\d*$/.test(value)) return 'has a port; routes match the name alone, so leave the port out';
+    if (value.endsWith('.')) return 'ends with a dot; leave it out';
+    return 'is not a host name; write one like api.example.com or *.example.com';
+  },
+);
 
-export const listenAddress = parsed('host:port', 'host:port, like 127.0.0.1:8080', (value) => {
+export const listenAddress = parsed('host:port', 'host:port, like 127.0.0.1:8080', /:\d{1,5}$/, (value) => {
   const result = parseHostPort(value);
   return result.ok ? undefined : result.problem;
 });
 
 /** Where requests are sent: scheme, host and port, nothing else. */
-export const httpOrigin = parsed('origin', 'an origin like http://127.0.0.1:3000', originProblem);
+export const httpOrigin = parsed('origin', 'an origin like http://127.0.0.1:3000', /^https?:\/\//, originProblem);
 
 function originProblem(value: string): string | undefined {
   const match = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)(.*)$/is.exec(value);
@@ -214,7 +230,7 @@ export const secretReference = z
     const reference = parseSecretReference(value);
     if (!reference.ok) context.addIssue({ code: 'custom', message: reference.problem });
   })
-  .meta({ title: 'secret reference' });
+  .meta({ title: 'secret reference', pattern: '^(?:env|file):.' });
 
 /** The problem never repeats the text: it may hold a password. */
 export const storeUrl = z
@@ -223,4 +239,4 @@ export const storeUrl = z
     const store = parseStoreUrl(value);
     if (!store.ok) context.addIssue({ code: 'custom', message: store.problem });
   })
-  .meta({ title: 'store URL' });
+  .meta({ title: 'store URL', pattern: '^(?:sqlite|rediss?):.' });

@@ -9,7 +9,7 @@ import { ConfigFault } from './problem.ts';
 import type { Config } from './schema.ts';
 
 export interface WatchOptions {
-  /** The configuration in use; its `file` is watched. */
+  /** The configuration in use. Its file is watched; a change since it was loaded is noticed too. */
   readonly loaded: LoadedConfig;
   readonly env: NodeJS.ProcessEnv;
   /**
@@ -28,7 +28,7 @@ export interface ConfigWatch {
   stop(): Promise<void>;
 }
 
-/** Watches a loaded configuration's file. Its timer keeps no process alive. */
+/** Watches the file of the configuration in use. The watch keeps no process alive. */
 export function watchConfig({ loaded, env, onChange, everyMs = 200 }: WatchOptions): ConfigWatch {
   const { file } = loaded;
   let told: string | undefined;

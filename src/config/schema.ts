@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import type { ScopeTerm } from '../core/scopes.ts';
 import {
+  boundedList,
   cidr,
   duration,
   expiry,
@@ -47,19 +48,23 @@ const networks = fields({
 }).describe('Client addresses, as canonical CIDRs. Key and route must both agree.');
 
 const SCOPE_TERMS = 'scopes, {all: […]} or {any: […]}';
-const scopeTerm: z.ZodType<ScopeTerm> = z.lazy(() =>
-  z.union([requiredScope, allOf, anyOf], { error: takes('a scope like orders:read, {all: […]} or {any: […]}') }),
-);
-const scopeTerms = list(scopeTerm, SCOPE_TERMS, 1, 64);
+const scopeTerm: z.ZodType<ScopeTerm> = z
+  .lazy(() =>
+    z.union([requiredScope, allOf, anyOf], { error: takes('a scope like orders:read, {all: […]} or {any: […]}') }),
+  )
+  .meta({ id: 'scopeTerm' });
+const scopeTerms = boundedList(scopeTerm, SCOPE_TERMS, 1, 64);
 const allOf = fields({ all: scopeTerms.describe('All of these.') });
 const anyOf = fields({ any: scopeTerms.describe('At least one of these.') });
-const scopeRequirement = z.union([list(scopeTerm, SCOPE_TERMS, 0, 64), allOf, anyOf], {
-  error: takes('a list of scopes, {all: […]} or {any: […]}'),
-});
+const scopeRequirement = z
+  .union([boundedList(scopeTerm, SCOPE_TERMS, 0, 64), allOf, anyOf], {
+    error: takes('a list of scopes, {all: […]} or {any: […]}'),
+  })
+  .meta({ title: 'scopes' });
 
 const limit = fields({
   requests: whole(1, 1_000_000_000).describe('How many requests pass a period.'),
-  per: duration(1_000, 366 * DAY, '1s to 366d').describe('The period, 1s to 366d.'),
+  per: duration(1_000, 366 * DAY, '1s to 366d').describe('The period.'),
   algorithm: z
     .enum(['sliding', 'fixed', 'bucket'])
     .default('sliding')
@@ -85,7 +90,7 @@ const limit = fields({
 const limits = named(name, limit, 'limits').describe('Named limits; a request has to fit all of them.');
 
 const upstream = fields({
-  targets: list(httpOrigin, 'origins like http://127.0.0.1:3000', 1, 256).describe(
+  targets: boundedList(httpOrigin, 'origins like http://127.0.0.1:3000', 1, 256).describe(
     'Origins such as `http://127.0.0.1:3000`; several are used in turn while healthy.',
   ),
   connectTimeout: duration(1, DAY, '1ms to 1d').prefault('1s').describe('To an open connection.'),
@@ -94,7 +99,7 @@ const upstream = fields({
   maxConnections: whole(1, 65_535).default(256).describe('Connections to each target.'),
   retries: whole(0, 10).default(1).describe('Further attempts after a failed connection, before a byte was sent.'),
   health: fields({
-    path: matching('path', /^\/[\x21\x22\x24-\x7e]*$/, 'a path that begins with /, like /healthz').describe(
+    path: matching('URL path', /^\/[\x21\x22\x24-\x7e]*$/, 'a path that begins with /, like /healthz').describe(
       'Asked with GET; 200 to 399 is healthy.',
     ),
     every: duration(100, DAY, '100ms to 1d').prefault('5s').describe('Between two probes.'),
@@ -107,10 +112,10 @@ const upstream = fields({
 
 const route = fields({
   path: routePath.describe('Segments are literal, `*` or `{name}` (one segment); a last `**` is any number, none too.'),
-  hosts: list(routeHost, 'host names', 0, 256)
+  hosts: boundedList(routeHost, 'host names', 0, 256)
     .default([])
     .describe('Host names, exact or `*.example.com`; empty for any. An exact name goes before a wildcard.'),
-  methods: list(z.enum(METHODS), 'methods', 1)
+  methods: boundedList(z.enum(METHODS), 'methods', 1, METHODS.length)
     .default([...METHODS])
     .describe('Methods that pass. TRACE, CONNECT and unknown ones never do.'),
   preflight: truth().default(false).describe('Forward a CORS preflight without a key.'),
@@ -180,9 +185,9 @@ export const configSchema = fields({
     url: storeUrl
       .default('sqlite:data/portcullis.db')
       .describe('`sqlite:PATH`, `redis://[user:pass@]host:port/db` or `rediss://…`.'),
-    prefix: matching('text', /^[A-Za-z0-9._-]{1,64}$/, '1 to 64 letters, digits, dots, dashes and underscores')
+    prefix: matching('store prefix', /^[A-Za-z0-9._-]{1,64}$/, '1 to 64 letters, digits, dots, dashes and underscores')
       .default('portcullis')
-      .describe('First part of every Redis key.'),
+      .describe('First part of every Redis key: letters, digits, dots, dashes and underscores.'),
     timeout: duration(1, 60_000, '1ms to 1m').prefault('100ms').describe('One store operation.'),
     maxStaleness: duration(1_000, 3_600_000, '1s to 1h')
       .prefault('10s')
@@ -194,7 +199,7 @@ export const configSchema = fields({
     header: headerName.default('x-api-key').describe('Header that carries the key.'),
     bearer: truth().default(true).describe('Also accept `Authorization: Bearer KEY`.'),
     query: matching(
-      'text',
+      'parameter name',
       /^[A-Za-z0-9._~-]{1,64}$/,
       '1 to 64 letters, digits, dots, dashes, underscores and tildes, or null',
     )
@@ -202,16 +207,16 @@ export const configSchema = fields({
       .default(null)
       .describe('Query parameter that carries the key; `null` for none.'),
     prefix: matching(
-      'text',
+      'key prefix',
       /^(?=.{1,32}$)[a-z][a-z0-9]*(?:_[a-z0-9]+)*$/,
       'up to 32 characters of lower-case words joined by underscores, like ptc_live',
     )
       .default('ptc_live')
-      .describe('First part of every key minted here.'),
+      .describe('First part of every key minted here: lower-case words joined by underscores.'),
     pepper: secretReference
       .default('file:data/pepper')
       .describe('At least 32 bytes; made (mode 0600) if the store is sqlite and the file is missing.'),
-    previousPeppers: list(secretReference, 'secret references', 0, 8)
+    previousPeppers: boundedList(secretReference, 'secret references', 0, 8)
       .default([])
       .describe('Still accepted; keys are rehashed at first use.'),
   })
@@ -226,20 +231,20 @@ export const configSchema = fields({
   })
     .prefault({})
     .describe('Failed attempts, counted by IPv4 address or IPv6 /64 before any key is looked up.'),
-  upstreams: named(name, upstream, 'upstreams').default({}).describe('Where requests go, by name.'),
+  upstreams: named(name, upstream, 'upstreams').prefault({}).describe('Where requests go, by name.'),
   roles: named(name, list(grantedScope, 'scopes'), 'lists of scopes').default({}).describe('Scopes by role name.'),
   plans: named(
     name,
     fields({
-      limits: limits.default({}),
+      limits: limits.prefault({}),
       concurrency: whole(1, 1_000_000).optional().describe('Requests of one key under way at once.'),
     }),
     'plans',
   )
-    .default({})
+    .prefault({})
     .describe('Limits by plan name.'),
-  routes: named(name, route, 'routes').default({}).describe('Routes by name. What no route matches is answered 404.'),
-  keys: named(keyId, declaredKey, 'keys').default({}).describe('What declared keys may do; secrets are never here.'),
+  routes: named(name, route, 'routes').prefault({}).describe('Routes by name. What no route matches is answered 404.'),
+  keys: named(keyId, declaredKey, 'keys').prefault({}).describe('What declared keys may do; secrets are never here.'),
   identityHeaders: fields({
     owner: identityHeader.default('X-Consumer-Id').describe("The key's owner."),
     key: identityHeader.default('X-Credential-Identifier').describe("The key's id."),

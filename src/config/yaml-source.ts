@@ -86,8 +86,7 @@ class TreeReader {
     if (isAlias(node)) return this.#target(node.resolve(this.#document), path);
     if (!isMap(node) && !isSeq(node)) return null;
     if (path.length >= MOST_DEPTH) return this.#refuse(path, `is nested deeper than ${MOST_DEPTH} levels; flatten it`);
-    if (this.#aliasDepth > 0 && (this.#aliased += node.items.length) > MOST_ALIASED)
-      return this.#refuse(path, `repeats more than ${MOST_ALIASED} values by aliases; write fewer of them`);
+    if (this.#aliasDepth > 0 && (this.#aliased += node.items.length) > MOST_ALIASED) return this.#giveUp(path);
     this.#open.add(node);
     const value = isSeq(node)
       ? node.items.map((item, index) => this.plain(item, [...path, index]))
@@ -118,6 +117,13 @@ class TreeReader {
       } else fields.set(name, this.plain(pair.value, at));
     }
     return Object.fromEntries(fields);
+  }
+
+  /** Aliases of aliases multiply; nothing is read on, and nothing is said of what was read. */
+  #giveUp(path: Path): undefined {
+    if (this.lost.every((lost) => lost.length > 0))
+      this.#refuse(path, `takes the values that aliases repeat above ${MOST_ALIASED}; write fewer of them`);
+    this.lost.push([]);
   }
 
   #refuse(path: Path, message: string): undefined {
@@ -180,7 +186,8 @@ function faultMessage(fault: YAMLError, text: string): string {
     case 'RESOURCE_EXHAUSTION':
       return 'is nested too deep; flatten it';
     default: {
-      const said = fault.message.split('\n')[0]?.replace(/[.:]$/, '') ?? '';
+      const [line = ''] = fault.message.split('\n');
+      const said = line.charAt(0).toLowerCase() + line.slice(1).replace(/[.:]$/, '');
       return `is not valid YAML (${said}); check indentation, brackets and quotation marks here`;
     }
   }

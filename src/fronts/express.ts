@@ -134,7 +134,6 @@ class Passage {
   #cutOff(denial: Denial): void {
     if (this.#response.headersSent) this.#response.destroy();
     else this.#refuse(denial);
-    this.#request.destroy();
   }
 
   #outgoing(admitted: Admitted): readonly string[] {
@@ -207,9 +206,10 @@ function boundUndeclaredBody(request: IncomingMessage, mostBytes: number, onTooL
   const push = request.push.bind(request);
   let bytes = 0;
   request.push = (chunk: Buffer | null, encoding) => {
+    if (bytes > mostBytes) return true;
     bytes += chunk?.length ?? 0;
     if (bytes <= mostBytes) return push(chunk, encoding);
     onTooLarge();
-    return false;
+    return true;
   };
 }

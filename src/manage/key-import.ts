@@ -134,7 +134,7 @@ async function storeOne(
       createdAt: context.now(),
       endsAt: null,
     };
-    const record = newRecord({ id, declared: declarations.keys.has(id), grants, meta, secret }, context);
+    const record = newRecord({ id, declared: declarations.keys.has(id), grants, meta, secret }, context.peppers);
     if ((await store.save(record, 0)) === 'saved') return { record, isNew: true, differs: false };
   }
   throw new UserFault(`line ${line}: others are writing the same key; run the import again`);

@@ -91,7 +91,10 @@ export class KeyService {
     requireNoProblem([...grantProblems(grants, meta, declarations), ...expiryProblems(grants.expiresAt, now())]);
     const { text, stored } = this.#mint();
     for (let tries = 0; tries < TRIES; tries++) {
-      const record = newRecord({ id: id ?? this.#newId(), declared, grants, meta, secret: stored }, this.#options);
+      const record = newRecord(
+        { id: id ?? this.#newId(), declared, grants, meta, secret: stored },
+        this.#options.peppers,
+      );
       if ((await this.#options.store.save(record, 0)) === 'saved') return { record, secret: text };
       if (id !== undefined) throw existsAlready(id, await this.#options.store.get(id), this.#options.peppers);
     }
@@ -123,10 +126,10 @@ export class KeyService {
    * Changes grants.
    * @throws {UserFault} wrong grants (2); no such key, revoked, declared or tampered with (1)
    */
-  update(id: string, { meta, ...grants }: KeyPatch): Promise<KeyRecord> {
+  async update(id: string, { meta, ...grants }: KeyPatch): Promise<KeyRecord> {
     const { declarations, now } = this.#options;
     requireNoProblem([...grantProblems(grants, meta ?? {}, declarations), ...expiryProblems(grants.expiresAt, now())]);
-    return this.#change(id, (record) => {
+    return await this.#change(id, (record) => {
       requireNotRevoked(record, 'be changed');
       if (hasGrants(grants) && (record.declared || declarations.keys.has(id))) throw grantsAreDeclared(id);
       return { ...record, ...distinct(grants), ...(meta && { meta }) };

@@ -1,6 +1,5 @@
 // The first revision of a key's record, made for a minted secret or an imported one.
 import type { KeyRecord, StoredSecret } from '../core/key-record.ts';
-import type { Clock } from '../core/ports.ts';
 import { type KeyGrants, type KeyMeta, NO_GRANTS } from './declarations.ts';
 import type { Peppers } from './peppers.ts';
 
@@ -12,12 +11,9 @@ export interface FirstRevision {
   readonly secret: StoredSecret;
 }
 
-/** Makes and seals it. */
-export function newRecord(
-  { id, declared, grants, meta, secret }: FirstRevision,
-  { peppers, now }: { readonly peppers: Peppers; readonly now: Clock },
-): KeyRecord {
-  const nowMs = now();
+/** Makes and seals it; the key is as old as its secret. */
+export function newRecord({ id, declared, grants, meta, secret }: FirstRevision, peppers: Peppers): KeyRecord {
+  const nowMs = secret.createdAt;
   const { owner, name, roles, scopes, allow, deny, plan, expiresAt } = { ...NO_GRANTS, ...distinct(grants) };
   return peppers.current.seal({
     id,

@@ -9,7 +9,7 @@ import { BoundedMemoryLimiter } from './bounded-memory-limiter.ts';
 import { withinTime } from './operations.ts';
 import type { RedisNames } from './redis-names.ts';
 
-export interface AttemptOptions {
+interface AttemptOptions {
   readonly failures: number;
   readonly perMs: number;
   readonly blockMs: number;

@@ -4,20 +4,18 @@ import { StoreFault, UserFault } from '../core/fault.ts';
 import type { StoreObserver } from '../core/ports.ts';
 
 /** The `operation` label of the store's metrics. */
-export const STORE_OPERATIONS = [
-  'find',
-  'get',
-  'save',
-  'list',
-  'count',
-  'take',
-  'peek',
-  'release',
-  'renew',
-  'attempt',
-  'ping',
-] as const;
-export type StoreOperation = (typeof STORE_OPERATIONS)[number];
+export type StoreOperation =
+  | 'find'
+  | 'get'
+  | 'save'
+  | 'list'
+  | 'count'
+  | 'take'
+  | 'peek'
+  | 'release'
+  | 'renew'
+  | 'attempt'
+  | 'ping';
 
 /** Runs one operation and tells the observer of it. What breaks in it is thrown as a StoreFault. */
 export async function runOperation<T>(

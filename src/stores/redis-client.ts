@@ -4,7 +4,7 @@ import { Redis } from 'ioredis';
 import { BOUNDS } from '../core/bounds.ts';
 import { UserFault } from '../core/fault.ts';
 
-export interface ClientOptions {
+interface ClientOptions {
   readonly url: string;
   readonly timeoutMs: number;
   /** What the connection is for, as `CLIENT LIST` shows it. */

@@ -10,7 +10,7 @@ import { evictionPolicy, evictionRefusal } from './redis-eviction.ts';
 import type { RedisScript } from './redis-script.ts';
 import type { Warn } from './settings.ts';
 
-export interface ConnectionOptions {
+interface ConnectionOptions {
   readonly url: string;
   readonly timeoutMs: number;
   readonly name: string;

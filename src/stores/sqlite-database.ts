@@ -6,7 +6,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { setTimeout as pause } from 'node:timers/promises';
 import { UserFault } from '../core/fault.ts';
 
-export interface DatabaseOptions {
+interface DatabaseOptions {
   readonly file: string;
   /** `FULL`: what is acknowledged survives a power failure. `NORMAL`: it survives the process. */
   readonly synchronous: 'FULL' | 'NORMAL';

@@ -65,7 +65,7 @@ test('retries: a connection that failed before a byte was sent is tried on the n
 
 test('retries: 0 means none', async () => {
   const statuses = [await status('/never-retried/x'), await status('/never-retried/x')];
-  assert.deepEqual(statuses.toSorted(), [200, 502]);
+  assert.deepEqual(new Set(statuses), new Set([200, 502]));
 });
 
 test('health: an unhealthy target gets no requests until it is healthy again', async () => {
@@ -84,7 +84,7 @@ test('health: an unhealthy target gets no requests until it is healthy again', a
   await eventually(async () => assert.equal(await healthy(target), 1));
   const statuses = new Set<number>();
   for (let at = 0; at < 6; at++) statuses.add(await status('/checked/x'));
-  assert.deepEqual([...statuses].toSorted(), [200, 204], 'both get requests again');
+  assert.deepEqual(statuses, new Set([200, 204]), 'both get requests again');
 });
 
 test('idleTimeout: a response that stops coming is cut, so that its client learns of it', async () => {

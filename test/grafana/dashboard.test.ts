@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { stringify } from 'yaml';
 import { startGateway } from '../../src/compose/gateway.ts';
 import { openManagement } from '../../src/compose/management.ts';
 import { freePort } from '../support/acceptance-ports.ts';
 import { eventually } from '../support/acceptance-wait.ts';
 import { panelQueries, readDashboard } from '../support/dashboard.ts';
-import { startPrometheus } from '../support/prometheus.ts';
+import { type Prometheus, startPrometheus } from '../support/prometheus.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 
 const dashboard = readDashboard(new URL('../../grafana/dashboards/portcullis.json', import.meta.url));
@@ -38,10 +40,31 @@ describe('the Grafana dashboard', () => {
       }
     }
   });
+});
 
-  it('gets data for every panel from a real Prometheus that scrapes a real gateway', { timeout: 60_000 }, async () => {
-    await using scene = await openScene();
-    await using prometheus = await startPrometheus(scene.opsAddress, 250);
+describe('a real gateway that a real Prometheus scrapes', { timeout: 60_000 }, () => {
+  let scene: Scene;
+  let prometheus: Prometheus;
+
+  before(async () => {
+    scene = await openScene();
+    prometheus = await startPrometheus(scene.opsAddress, 250);
+  });
+
+  after(async () => {
+    await prometheus?.[Symbol.asyncDispose]();
+    await scene?.[Symbol.asyncDispose]();
+  });
+
+  it('satisfies promtool check metrics', async () => {
+    await scene.drive();
+    const answer = await fetch(`http://${scene.opsAddress}/metrics`);
+    const promtool = spawnSync('promtool', ['check', 'metrics'], { input: await answer.text(), encoding: 'utf8' });
+    assert.equal(promtool.stdout + promtool.stderr, '');
+    assert.equal(promtool.status, 0);
+  });
+
+  it('gives data to every panel of the dashboard', async () => {
     const waiting = new Map(
       panelQueries(dashboard, '3s').map(({ panel, expression }) => [`${panel}: ${expression}`, expression]),
     );
@@ -58,15 +81,28 @@ describe('the Grafana dashboard', () => {
       },
       { withinMs: 30_000, everyMs: 100 },
     );
+  });
+
+  it('gives values to every variable of the dashboard', async () => {
+    const isScraped = async () => assert.notEqual((await prometheus.query('portcullis_build_info')).length, 0);
+    await eventually(isScraped, { withinMs: 20_000, everyMs: 100 });
     for (const { name, definition } of dashboard.templating.list) {
       if (definition === undefined) continue;
       const [, metric = '', label = ''] = /^label_values\((\w+), (\w+)\)$/.exec(definition) ?? [];
       const series = await prometheus.query(metric);
       assert.ok(
         series.some(({ metric: labels }) => labels[label] !== undefined),
-        `values of the variable ${name}`,
+        name,
       );
     }
+  });
+
+  it('takes every query of the page on metrics', async () => {
+    const page = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8');
+    const blocks = [...page.matchAll(/```promql\n([^]*?)```/g)].map(([, text = '']) => text);
+    const queries = blocks.flatMap((text) => text.split('\n').filter((line) => line !== '' && !line.startsWith('#')));
+    assert.ok(queries.length > 15);
+    for (const query of queries) await prometheus.query(query);
   });
 });
 

@@ -10,7 +10,12 @@ import { CachedKeys } from '../../src/stores/cached-keys.ts';
 const CURRENT = new Pepper(randomBytes(32));
 const PREVIOUS = new Pepper(randomBytes(32));
 
-function recordOf(text: string, pepper = CURRENT, more: Partial<KeyRecord> = {}, endsAt: number | null = null): KeyRecord {
+function recordOf(
+  text: string,
+  pepper = CURRENT,
+  more: Partial<KeyRecord> = {},
+  endsAt: number | null = null,
+): KeyRecord {
   return pepper.seal({
     id: 'k1',
     revision: 1,
@@ -80,7 +85,9 @@ test('a cached key is not believed for longer than maxStaleness without hearing 
 
 test('a changed key is forgotten, others are not; a reset forgets all', async () => {
   const other = mintKeyText('ptc_live', randomBytes(32));
-  const { cache } = fixture((digests) => Promise.resolve(digests.includes(CURRENT.digest(TEXT)) ? recordOf(TEXT) : recordOf(other, CURRENT, { id: 'k2' })));
+  const { cache } = fixture((digests) =>
+    Promise.resolve(digests.includes(CURRENT.digest(TEXT)) ? recordOf(TEXT) : recordOf(other, CURRENT, { id: 'k2' })),
+  );
   await cache.lookUp(TEXT);
   await cache.lookUp(other);
   cache.forget({ kind: 'key', id: 'k1' });
@@ -125,7 +132,9 @@ test('a record whose MAC is wrong counts as unknown, and is reported', async () 
 });
 
 test('a secret under a previous pepper still works, and is handed on to be rehashed', async () => {
-  const { cache, world } = fixture((digests) => Promise.resolve(digests.includes(PREVIOUS.digest(TEXT)) ? recordOf(TEXT, PREVIOUS) : 'absent'));
+  const { cache, world } = fixture((digests) =>
+    Promise.resolve(digests.includes(PREVIOUS.digest(TEXT)) ? recordOf(TEXT, PREVIOUS) : 'absent'),
+  );
   assert.notEqual(await cache.lookUp(TEXT), 'absent');
   assert.equal(world.old, 1);
 });

@@ -26,7 +26,10 @@ export function keyStoreContract(name: string, make: () => Promise<Backing>): vo
     /** An empty store: a prefix of its own on Redis, a file of its own on SQLite. */
     const fresh = async (): Promise<Store> => {
       count += 1;
-      return backing.open({ prefix: `keys-${count}`, url: name === 'sqlite' ? `${backing.url}-${count}` : backing.url });
+      return backing.open({
+        prefix: `keys-${count}`,
+        url: name === 'sqlite' ? `${backing.url}-${count}` : backing.url,
+      });
     };
     before(async () => {
       backing = await make();
@@ -35,7 +38,10 @@ export function keyStoreContract(name: string, make: () => Promise<Backing>): vo
 
     it('a saved record is found by each of its digests and by its id, unchanged', async () => {
       const { keys } = await fresh();
-      const record = keyRecord({ secrets: [secret('new'), secret('old', 2_000_000_000_000)], meta: { a: 'ü"\n\u2028' } });
+      const record = keyRecord({
+        secrets: [secret('new'), secret('old', 2_000_000_000_000)],
+        meta: { a: 'ü"\n\u2028' },
+      });
       assert.equal(await keys.save(record, 0), 'saved');
       assert.deepEqual(await keys.get(record.id), record);
       assert.deepEqual(await keys.findByDigest(['nobody', 'new']), record);
@@ -84,7 +90,10 @@ export function keyStoreContract(name: string, make: () => Promise<Backing>): vo
       const { keys } = await fresh();
       const holder = keyRecord({ id: 'holder', secrets: [secret('mine')] });
       await keys.save(holder, 0);
-      assert.equal(await keys.save(keyRecord({ id: 'thief', secrets: [secret('own'), secret('mine')] }), 0), 'conflict');
+      assert.equal(
+        await keys.save(keyRecord({ id: 'thief', secrets: [secret('own'), secret('mine')] }), 0),
+        'conflict',
+      );
       assert.equal(await keys.get('thief'), 'absent');
       assert.equal(await keys.findByDigest(['own']), 'absent');
       assert.deepEqual(await keys.findByDigest(['mine']), holder);
@@ -93,7 +102,9 @@ export function keyStoreContract(name: string, make: () => Promise<Backing>): vo
     it('all records are listed once, in id order, over many batches, also by owner', async () => {
       const { keys } = await fresh();
       const ids = Array.from({ length: 1_203 }, (_, index) => `key-${index}`);
-      await Promise.all(ids.map((id, index) => keys.save(keyRecord({ id, owner: index % 3 === 0 ? 'third' : null }), 0)));
+      await Promise.all(
+        ids.map((id, index) => keys.save(keyRecord({ id, owner: index % 3 === 0 ? 'third' : null }), 0)),
+      );
       const all = await listed(keys);
       assert.deepEqual(
         all.map(({ id }) => id),

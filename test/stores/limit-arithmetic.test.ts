@@ -136,8 +136,7 @@ describe(`the arithmetic of limits (seed ${SEED})`, () => {
           const before = weigh(one, kept, nowMs);
           const after = weigh(one, kept, jumpedMs);
           const last = kept && kept[0] <= nowMs && kept[0] > jumpedMs;
-          if (last && demand.algorithm !== 'bucket')
-            assert.ok(after.ifLeft.remaining <= before.ifLeft.remaining);
+          if (last && demand.algorithm !== 'bucket') assert.ok(after.ifLeft.remaining <= before.ifLeft.remaining);
           const refillMs = demand.periodMs / demand.requests + Math.max(demand.periodMs / 10, 200_000);
           const longest = { fixed: demand.periodMs, sliding: 2 * demand.periodMs, bucket: refillMs }[demand.algorithm];
           if (!after.fits) assert.ok(after.ifLeft.resetMs <= longest);

@@ -35,7 +35,7 @@ describe('key records in Redis', () => {
   const spoiled: Readonly<Record<string, string>> = {
     'no JSON': '{"id":',
     'no object': '[]',
-    'null': 'null',
+    null: 'null',
     'a field missing': JSON.stringify({ ...record, mac: undefined }),
     'a field of another type': JSON.stringify({ ...record, scopes: '*' }),
     'a status that is none': JSON.stringify({ ...record, status: 'root' }),

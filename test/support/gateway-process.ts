@@ -67,7 +67,9 @@ export async function startGateway(settings: Settings, options: GatewayOptions):
     await ready(gateway);
   } catch (error) {
     gateway.signal('SIGKILL');
-    throw new Error(`the gateway did not get ready: ${(error as Error).message}\n${gateway.output()}`);
+    throw new Error(`the gateway did not get ready: ${(error as Error).message}\n${gateway.output()}`, {
+      cause: error,
+    });
   }
   return gateway;
 }

@@ -57,7 +57,9 @@ export class TestRedis {
 
   /** Runs the server and resolves once it answers. `config` is over what it was set up with, for this run. */
   async start(config: Readonly<Record<string, string>> = {}): Promise<void> {
-    const lines = Object.entries({ ...this.#config, ...config }).map(([name, value]) => `${name} ${value === '' ? '""' : value}`);
+    const lines = Object.entries({ ...this.#config, ...config }).map(
+      ([name, value]) => `${name} ${value === '' ? '""' : value}`,
+    );
     const child = spawn('redis-server', ['-'], { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#process = child;
     child.stdin.end(lines.join('\n'));

@@ -1,29 +1,36 @@
-// A process of its own over a store, as one gateway among several. It is forked with the store's URL, and does
-// what it is told: takes of a limit all at once, or a change of a key.
-import type { LimitDemand } from '../../src/core/ports.ts';
+// A process of its own over stores, as one gateway among several. Forked, it does what it is told: opens a
+// store, takes a limit many times at once, or changes a key.
+import type { LimitDemand, Store } from '../../src/core/ports.ts';
 import { openStore } from '../../src/stores/open.ts';
 import { storeSettings } from './backings.ts';
 import { keyRecord } from './key-records.ts';
 
 /** What the process is told, and answers with a number each. */
 export type Order =
-  | { readonly kind: 'take'; readonly demand: LimitDemand; readonly times: number }
-  | { readonly kind: 'save'; readonly id: string };
+  | { readonly kind: 'open'; readonly url: string }
+  | { readonly kind: 'take'; readonly url: string; readonly demand: LimitDemand; readonly times: number }
+  | { readonly kind: 'save'; readonly url: string; readonly id: string };
 
-const [, , url = ''] = process.argv;
-const store = await openStore(storeSettings(url, { timeoutMs: 20_000 }));
+const stores = new Map<string, Store>();
 
 process.on('message', (order: Order) => {
   void obey(order).then((answer) => process.send?.(answer));
 });
-process.on('disconnect', () => void store.close());
+process.on('disconnect', () => stores.forEach((store) => void store.close()));
 process.send?.('ready');
 
 async function obey(order: Order): Promise<number> {
-  if (order.kind === 'save') {
-    await store.keys.save(keyRecord({ id: order.id }), 0);
-    return 1;
+  const store = stores.get(order.url) ?? (await openStore(storeSettings(order.url, { timeoutMs: 20_000 })));
+  stores.set(order.url, store);
+  switch (order.kind) {
+    case 'open':
+      return 1;
+    case 'save':
+      await store.keys.save(keyRecord({ id: order.id }), 0);
+      return 1;
+    case 'take': {
+      const takes = Array.from({ length: order.times }, () => store.limits.take([order.demand]));
+      return (await Promise.all(takes)).filter(({ isAdmitted }) => isAdmitted).length;
+    }
   }
-  const takes = await Promise.all(Array.from({ length: order.times }, () => store.limits.take([order.demand])));
-  return takes.filter(({ isAdmitted }) => isAdmitted).length;
 }
