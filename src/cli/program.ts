@@ -32,7 +32,6 @@ export async function run(host: Host): Promise<ExitCode> {
 }
 
 function commands(context: Context, end: (code: ExitCode) => void): Command {
-  const { terminal } = context;
   const program = new Command('portcullis')
     .description('An API-key gateway in front of the HTTP APIs that you already have.')
     .version(VERSION, '-V, --version', 'print the version')
@@ -58,7 +57,7 @@ Examples:
   addSchema(program, context);
   addKeys(program, context);
   addExplain(program, context);
-  answersWrongUse(program, program.name(), terminal);
+  configureText(program, program.name(), context);
   return program;
 }
 
@@ -79,10 +78,15 @@ function addKeys(program: Command, context: Context): void {
   addKeysImport(keys, context);
 }
 
-/** Says what was wrong with an option or argument in one sentence, and where it is explained. */
-function answersWrongUse(command: Command, path: string, terminal: Terminal): void {
-  command.configureOutput({ outputError: (text) => sayFault(terminal, `${oneSentence(text)}; see ${path} --help`) });
-  for (const inner of command.commands) answersWrongUse(inner, `${path} ${inner.name()}`, terminal);
+/** Where help goes, and how a wrong option or argument is answered: one sentence, and where it is explained. */
+function configureText(command: Command, path: string, context: Context): void {
+  const { host, terminal } = context;
+  command.configureOutput({
+    writeOut: (text) => host.stdout.write(text),
+    writeErr: (text) => host.stderr.write(text),
+    outputError: (text) => sayFault(terminal, `${oneSentence(text)}; see ${path} --help`),
+  });
+  for (const inner of command.commands) configureText(inner, `${path} ${inner.name()}`, context);
 }
 
 /** `error: unknown option '--rol'\n(Did you mean --role?)` on one line. */

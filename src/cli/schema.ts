@@ -1,5 +1,6 @@
 // `portcullis schema`: the configuration's JSON Schema, for editors.
 import type { Command } from 'commander';
+import { configJsonSchema } from '../config/json-schema.ts';
 import { type Context, takesConfig, takesJson } from './context.ts';
 
 export function addSchema(program: Command, { terminal }: Context): void {
@@ -16,8 +17,5 @@ Example:
 The configuration then begins with
   # yaml-language-server: $schema=./portcullis.schema.json`,
     );
-  takesJson(takesConfig(command)).action(async () => {
-    const { configJsonSchema } = await import('../config/json-schema.ts');
-    await terminal.print(JSON.stringify(configJsonSchema(), null, 2));
-  });
+  takesJson(takesConfig(command)).action(() => terminal.print(JSON.stringify(configJsonSchema(), null, 2)));
 }

@@ -26,7 +26,7 @@ export interface Management {
 }
 
 /** A person waits longer for a store than a request does: one operation, ms. */
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = 2_000;
 
 /**
  * Opens it.

@@ -9,39 +9,39 @@ export function checkRoutes(config: Config): Finding[] {
 }
 
 /**
- * Routes that some request fits equally well. Hosts are told apart by their text: an exact name goes before a
- * wildcard, a longer wildcard before a shorter one, and any of them before a route without hosts.
+ * Routes that some request fits as well as an earlier one. Hosts are told apart by their text: an exact name goes
+ * before a wildcard, a longer wildcard before a shorter one, and any of them before a route without hosts.
  */
 function indistinctRoutes(config: Config): Finding[] {
   const findings: Finding[] = [];
-  const seen = new Map<string, [name: string, route: RouteConfig][]>();
+  const taken = new Map<string, { readonly name: string; readonly route: RouteConfig }>();
   for (const [name, route] of Object.entries(config.routes)) {
-    const pattern = parsePathPattern(route.path);
-    if (!pattern.ok) continue;
-    const shape = pathShape(pattern);
-    const rivals = new Set<string>();
-    for (const host of route.hosts.length === 0 ? [''] : new Set(route.hosts)) {
-      const place = `${host} ${shape}`;
-      const earlier = seen.get(place) ?? [];
-      for (const [rivalName, rival] of earlier) {
-        const methods = route.methods.filter((method) => rival.methods.includes(method));
-        if (methods.length === 0 || rivals.has(rivalName)) continue;
-        rivals.add(rivalName);
-        findings.push({
-          path: ['routes', name, 'path'],
-          message:
-            `cannot be told apart from route ${rivalName} (${rival.path}): both match ` +
-            `${methods.join(', ')} ${host}${shape}; change the path, the hosts or the methods of one`,
-          about: [
-            ['routes', name],
-            ['routes', rivalName],
-          ],
-        });
-      }
-      seen.set(place, [...earlier, [name, route]]);
-    }
+    const matches = matchesOf(route);
+    const match = matches.find((one) => taken.has(one));
+    const rival = match === undefined ? undefined : taken.get(match);
+    if (rival)
+      findings.push({
+        path: ['routes', name, 'path'],
+        message:
+          `cannot be told apart from route ${rival.name} (${rival.route.path}): both match ${match}; ` +
+          'change the path, the hosts or the methods of one',
+        about: [
+          ['routes', name],
+          ['routes', rival.name],
+        ],
+      });
+    else for (const one of matches) taken.set(one, { name, route });
   }
   return findings;
+}
+
+/** What a route matches, as text: one for each method and host. */
+function matchesOf(route: RouteConfig): string[] {
+  const pattern = parsePathPattern(route.path);
+  if (!pattern.ok) return [];
+  const shape = pathShape(pattern);
+  const hosts = route.hosts.length === 0 ? [''] : route.hosts;
+  return hosts.flatMap((host) => route.methods.map((method) => `${method} ${host}${shape}`));
 }
 
 function checkPublicRoute([name, route]: [string, RouteConfig]): Finding[] {

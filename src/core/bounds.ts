@@ -72,7 +72,7 @@ export const BOUNDS = {
   /** Changes the feed keeps for gateways that lag. */
   changeLogLength: 10_000,
   /** A stored key record, bytes. */
-  recordBytes: 64 * 1024,
+  recordBytes: 1024 * 1024,
   /** Records read at once while keys are listed. */
   listBatch: 500,
 } as const;

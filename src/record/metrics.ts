@@ -59,11 +59,14 @@ export function createMetrics(options: MetricsOptions): Metrics {
 /** Counts in memory, publishes when scraped. {@link close} ends what it does in the background. */
 export class Metrics implements Recorder {
   readonly #registry = new Registry();
-  readonly #routes = new NamedSlots(() => new RouteCounts(), [NO_ROUTE]);
-  readonly #upstreams = new NamedSlots(() => new Buckets(REQUEST_SCALE));
-  readonly #nearLimits = new NamedSlots(() => ({ count: 0 }));
-  readonly #operations = new NamedSlots(() => ({ errors: 0, durations: new Buckets(STORE_SCALE) }));
-  readonly #overhead = new Buckets(OVERHEAD_SCALE);
+  readonly #routes = new NamedSlots((route) => new RouteCounts(route), [NO_ROUTE]);
+  readonly #upstreams = new NamedSlots((upstream) => new Buckets(REQUEST_SCALE, { upstream }));
+  readonly #nearLimits = new NamedSlots((limit) => ({ labels: { limit }, value: 0 }));
+  readonly #operations = new NamedSlots((operation) => ({
+    errors: { labels: { operation }, value: 0 },
+    durations: new Buckets(STORE_SCALE, { operation }),
+  }));
+  readonly #overhead = new Buckets(OVERHEAD_SCALE, {});
   readonly #cacheEvents: Record<CacheEvent, number> = { hit: 0, miss: 0, negative_hit: 0, evicted: 0 };
   readonly #keyUsage: KeyUsage;
   #inFlight = 0;
@@ -96,14 +99,14 @@ export class Metrics implements Recorder {
     if (record.upstream !== null && record.upstreamMs !== null)
       this.#upstreams.get(record.upstream).observeMs(record.upstreamMs);
     if (record.keyId !== null) this.#keyUsage.count(record.keyId);
-    if (record.nearLimits !== null) for (const limit of record.nearLimits) this.#nearLimits.get(limit).count++;
+    if (record.nearLimits !== null) for (const limit of record.nearLimits) this.#nearLimits.get(limit).value++;
   }
 
   /** Told of every store operation; what the last one was like is `portcullis_store_up`. */
   readonly storeObserver: StoreObserver = (operation, durationMs, isFault) => {
     const slot = this.#operations.learn(operation, STORE_OPERATIONS);
     slot.durations.observeMs(durationMs);
-    if (isFault) slot.errors++;
+    if (isFault) slot.errors.value++;
     this.#isStoreUp = !isFault;
   };
 
@@ -162,7 +165,7 @@ export class Metrics implements Recorder {
     const registry = this.#registry;
     const routes = this.#routes;
     publish(registry, 'counter', 'portcullis_requests_total', 'Requests that have ended.', function* () {
-      for (const [name, route] of routes) yield* route.requests(name);
+      for (const route of routes) yield* route.requests();
     });
     publish(
       registry,
@@ -170,25 +173,23 @@ export class Metrics implements Recorder {
       'portcullis_decisions_total',
       'Decisions on requests, with their reasons.',
       function* () {
-        for (const [name, route] of routes) yield* route.decisions(name);
+        for (const route of routes) yield* route.decisions();
       },
     );
     publishHistogram(
       registry,
       'portcullis_request_duration_seconds',
       "From a request's head to the end of its answer.",
-      function* () {
-        for (const [name, route] of routes) yield* route.durations(name);
-      },
+      () => [...routes].map(({ durations }) => durations),
     );
     publishHistogram(
       registry,
       'portcullis_upstream_duration_seconds',
       "From forwarding to the first byte of the upstream's answer.",
-      () => [...this.#upstreams].map(([upstream, buckets]) => ({ labels: { upstream }, buckets })),
+      () => this.#upstreams,
     );
     publishHistogram(registry, 'portcullis_overhead_seconds', 'Time that requests spent in Portcullis itself.', () => [
-      { labels: {}, buckets: this.#overhead },
+      this.#overhead,
     ]);
     publishValue(registry, 'gauge', 'portcullis_in_flight_requests', 'Requests under way.', () => this.#inFlight);
     publish(
@@ -203,7 +204,7 @@ export class Metrics implements Recorder {
       'counter',
       'portcullis_limit_near_total',
       'Requests that left less than a tenth of a limit.',
-      () => [...this.#nearLimits].map(([limit, { count }]) => ({ labels: { limit }, value: count })),
+      () => this.#nearLimits,
     );
   }
 
@@ -213,10 +214,10 @@ export class Metrics implements Recorder {
       Number(this.#isStoreUp),
     );
     publish(registry, 'counter', 'portcullis_store_errors_total', 'Store operations that failed.', () =>
-      [...this.#operations].map(([operation, { errors }]) => ({ labels: { operation }, value: errors })),
+      [...this.#operations].map(({ errors }) => errors),
     );
     publishHistogram(registry, 'portcullis_store_duration_seconds', 'Duration of store operations.', () =>
-      [...this.#operations].map(([operation, { durations }]) => ({ labels: { operation }, buckets: durations })),
+      [...this.#operations].map(({ durations }) => durations),
     );
     publish(registry, 'counter', 'portcullis_key_cache_events_total', 'What happened in the key cache.', () =>
       CACHE_EVENTS.map((event) => ({ labels: { event }, value: this.#cacheEvents[event] })),

@@ -9,12 +9,12 @@ const RETAINED = 1_000;
 const STRAY = 'other';
 
 export class NamedSlots<Slot> {
-  readonly #create: () => Slot;
+  readonly #create: (name: string) => Slot;
   readonly #permanent: readonly string[];
   readonly #slots = new Map<string, Slot>();
 
   /** @param permanent names that are always there */
-  constructor(create: () => Slot, permanent: readonly string[] = []) {
+  constructor(create: (name: string) => Slot, permanent: readonly string[] = []) {
     this.#create = create;
     this.#permanent = permanent;
     this.adopt([]);
@@ -25,7 +25,7 @@ export class NamedSlots<Slot> {
     const current = new Set([...this.#permanent, ...names]);
     if (this.#slots.has(STRAY)) current.add(STRAY);
     for (const name of current) {
-      const slot = this.#slots.get(name) ?? this.#create();
+      const slot = this.#slots.get(name) ?? this.#create(name);
       this.#slots.delete(name);
       this.#slots.set(name, slot);
     }
@@ -39,18 +39,18 @@ export class NamedSlots<Slot> {
   get(name: string): Slot {
     const slot = this.#slots.get(name) ?? this.#slots.get(STRAY);
     if (slot !== undefined) return slot;
-    const stray = this.#create();
+    const stray = this.#create(STRAY);
     this.#slots.set(STRAY, stray);
     return stray;
   }
 
   /** The slot of a name that is adopted at first sight, while there are fewer than `most`. */
   learn(name: string, most: number): Slot {
-    if (!this.#slots.has(name) && this.#slots.size < most) this.#slots.set(name, this.#create());
+    if (!this.#slots.has(name) && this.#slots.size < most) this.#slots.set(name, this.#create(name));
     return this.get(name);
   }
 
-  [Symbol.iterator](): IterableIterator<[string, Slot]> {
-    return this.#slots.entries();
+  [Symbol.iterator](): IterableIterator<Slot> {
+    return this.#slots.values();
   }
 }

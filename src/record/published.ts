@@ -2,21 +2,12 @@
 // scrapes: prom-client's own `inc` looks its labels up by a built string each time, which costs more than
 // the whole decision about a warm key. prom-client keeps the registry and the text format.
 import type { Metric, Registry } from 'prom-client';
-import type { Buckets } from './buckets.ts';
-
-/** Label values by label name. */
-export type Labels = Readonly<Record<string, string>>;
+import type { Buckets, Labels } from './buckets.ts';
 
 /** One series of a counter or gauge, as it stands at the scrape. */
 export interface Sample {
   readonly labels: Labels;
   readonly value: number;
-}
-
-/** One series of a histogram. */
-export interface HistogramSample {
-  readonly labels: Labels;
-  readonly buckets: Buckets;
 }
 
 /** Registers a counter or a gauge that is read at the scrape. */
@@ -45,15 +36,10 @@ export function publishValue(
 }
 
 /** Registers a histogram that is read at the scrape. */
-export function publishHistogram(
-  registry: Registry,
-  name: string,
-  help: string,
-  read: () => Iterable<HistogramSample>,
-): void {
+export function publishHistogram(registry: Registry, name: string, help: string, read: () => Iterable<Buckets>): void {
   register(registry, 'histogram', name, help, () => {
     const lines: Line[] = [];
-    for (const { labels, buckets } of read()) appendHistogram(lines, name, labels, buckets);
+    for (const buckets of read()) appendHistogram(lines, name, buckets);
     return lines;
   });
 }
@@ -68,14 +54,14 @@ interface Line {
   readonly sharedLabels?: Labels;
 }
 
-function appendHistogram(lines: Line[], name: string, sharedLabels: Labels, buckets: Buckets): void {
+function appendHistogram(lines: Line[], name: string, { labels, bucketLabels, counts, sum }: Buckets): void {
   let total = 0;
-  for (const [at, labels] of buckets.scale.labels.entries()) {
-    total += buckets.counts[at]!;
-    lines.push({ metricName: `${name}_bucket`, labels, sharedLabels, value: total });
+  for (const [at, sharedLabels] of bucketLabels.entries()) {
+    total += counts[at]!;
+    lines.push({ metricName: `${name}_bucket`, labels: NO_LABELS, sharedLabels, value: total });
   }
-  lines.push({ metricName: `${name}_sum`, labels: NO_LABELS, sharedLabels, value: buckets.sum });
-  lines.push({ metricName: `${name}_count`, labels: NO_LABELS, sharedLabels, value: total });
+  lines.push({ metricName: `${name}_sum`, labels: NO_LABELS, sharedLabels: labels, value: sum });
+  lines.push({ metricName: `${name}_count`, labels: NO_LABELS, sharedLabels: labels, value: total });
 }
 
 /** The registry asks a metric for `name` and `get()` only, but its type asks for one of its own classes. */

@@ -2,7 +2,7 @@
 import type { RequestRecord } from '../core/ports.ts';
 import { OUTCOMES, REASONS, type Outcome, type Reason } from '../core/reasons.ts';
 import { Buckets, REQUEST_SCALE } from './buckets.ts';
-import type { HistogramSample, Sample } from './published.ts';
+import type { Sample } from './published.ts';
 
 /** The `method` label: a closed set, else `other`, so that no client can make series. */
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'other'] as const;
@@ -12,7 +12,13 @@ export class RouteCounts {
   readonly #requests = new Map<number, Tally>();
   /** By outcome and reason. */
   readonly #decisions = new Float64Array(OUTCOMES.length * REASONS.length);
-  readonly #durations = new Buckets(REQUEST_SCALE);
+  readonly #route: string;
+  readonly durations: Buckets;
+
+  constructor(route: string) {
+    this.#route = route;
+    this.durations = new Buckets(REQUEST_SCALE, { route });
+  }
 
   count(record: RequestRecord): void {
     const pair = methodIndex(record.method) * STATUSES + statusIndex(record.status);
@@ -20,27 +26,27 @@ export class RouteCounts {
     if (tally === undefined) this.#requests.set(pair, { count: 1 });
     else tally.count++;
     this.#decisions[OUTCOME_INDEX[record.outcome] * REASONS.length + REASON_INDEX[record.reason]]!++;
-    this.#durations.observeMs(record.durationMs);
+    this.durations.observeMs(record.durationMs);
   }
 
-  *requests(route: string): Iterable<Sample> {
+  *requests(): Iterable<Sample> {
+    const route = this.#route;
     for (const [pair, { count }] of this.#requests) {
       const method = METHODS[Math.floor(pair / STATUSES)]!;
       yield { labels: { route, method, status: statusText(pair % STATUSES) }, value: count };
     }
   }
 
-  *decisions(route: string): Iterable<Sample> {
-    for (const [at, value] of this.#decisions.entries()) {
+  *decisions(): Iterable<Sample> {
+    const route = this.#route;
+    const counts = this.#decisions;
+    for (let at = 0; at < counts.length; at++) {
+      const value = counts[at]!;
       if (value === 0) continue;
       const outcome = OUTCOMES[Math.floor(at / REASONS.length)]!;
       const reason = REASONS[at % REASONS.length]!;
       yield { labels: { route, outcome, reason }, value };
     }
-  }
-
-  *durations(route: string): Iterable<HistogramSample> {
-    yield { labels: { route }, buckets: this.#durations };
   }
 }
 

@@ -52,337 +52,346 @@ const secrets = {
 const asReader = { 'X-Api-Key': reader };
 const BLOCKED_ADDRESS = '198.51.100.77';
 
-for (const kind of STORE_KINDS) {
-  describe(`answers on ${kind}`, () => {
-    let scene: Scene;
-    let gateway: GatewayProcess;
-    let app: Upstream;
+// Both stores at the same time: much of it is waiting for processes.
+describe('answers', { concurrency: true }, () => {
+  for (const kind of STORE_KINDS) {
+    describe(`answers on ${kind}`, () => {
+      let scene: Scene;
+      let gateway: GatewayProcess;
+      let app: Upstream;
 
-    before(async () => {
-      scene = await Scene.open(kind);
-      app = await scene.upstream();
-      gateway = await scene.gateway(await settings(scene, app));
-      await scene.importKeys(gateway, [
-        { id: 'reader', owner: 'acme', secret: reader, scopes: ['things:read'] },
-        { id: 'nobody', owner: 'acme', secret: nobody },
-        { id: 'crowded', owner: 'acme', secret: crowded, scopes: ['things:read'], plan: 'single' },
-        { id: 'off', owner: 'acme', secret: secrets.disabled, scopes: ['things:read'] },
-        { id: 'gone', owner: 'acme', secret: secrets.revoked, scopes: ['things:read'] },
-      ]);
-      const ghost = join(scene.directory, 'ghost.yaml');
-      const declared = {
-        version: 1,
-        ...scene.settings({ keys: { ghost: { owner: 'acme', scopes: ['things:read'] } } }),
-      };
-      await writeFile(ghost, stringify({ ...declared, ...(await settings(scene, app)) }));
-      const create = ['keys', 'create', '--owner', 'acme', '--scope', 'things:read', '--expires', '1s'];
-      const [expired, undeclared] = await Promise.all([
-        scene.json(gateway, ...create),
-        scene.json({ configFile: ghost }, 'keys', 'create', 'ghost'),
-        scene.run(gateway, 'keys', 'disable', 'off'),
-        scene.run(gateway, 'keys', 'revoke', 'gone'),
-      ]);
-      secrets.expired = expired['secret'] as string;
-      secrets.undeclared = undeclared['secret'] as string;
-      for (const secret of Object.values(secrets)) {
-        await eventually(async () => {
-          const answer = await send(gateway.proxyPort, { target: '/things/1', headers: { 'X-Api-Key': secret } });
-          assert.equal(answer.status, 401);
+      before(async () => {
+        scene = await Scene.open(kind);
+        app = await scene.upstream();
+        gateway = await scene.gateway(await settings(scene, app));
+        await scene.importKeys(gateway, [
+          { id: 'reader', owner: 'acme', secret: reader, scopes: ['things:read'] },
+          { id: 'nobody', owner: 'acme', secret: nobody },
+          { id: 'crowded', owner: 'acme', secret: crowded, scopes: ['things:read'], plan: 'single' },
+          { id: 'off', owner: 'acme', secret: secrets.disabled, scopes: ['things:read'] },
+          { id: 'gone', owner: 'acme', secret: secrets.revoked, scopes: ['things:read'] },
+        ]);
+        const ghost = join(scene.directory, 'ghost.yaml');
+        const declared = {
+          version: 1,
+          ...scene.settings({ keys: { ghost: { owner: 'acme', scopes: ['things:read'] } } }),
+        };
+        await writeFile(ghost, stringify({ ...declared, ...(await settings(scene, app)) }));
+        const create = ['keys', 'create', '--owner', 'acme', '--scope', 'things:read', '--expires', '1s'];
+        const [expired, undeclared] = await Promise.all([
+          scene.json(gateway, ...create),
+          scene.json({ configFile: ghost }, 'keys', 'create', 'ghost'),
+          scene.run(gateway, 'keys', 'disable', 'off'),
+          scene.run(gateway, 'keys', 'revoke', 'gone'),
+        ]);
+        secrets.expired = expired['secret'] as string;
+        secrets.undeclared = undeclared['secret'] as string;
+        for (const secret of Object.values(secrets)) {
+          await eventually(async () => {
+            const answer = await send(gateway.proxyPort, { target: '/things/1', headers: { 'X-Api-Key': secret } });
+            assert.equal(answer.status, 401);
+          });
+        }
+      });
+      after(() => scene.close());
+
+      const flaw = (reason: Reason, key: () => string): Row => ({
+        name: `key_invalid (${reason})`,
+        status: 401,
+        code: 'key_invalid',
+        reason,
+        // An address of its own for each, so that the guard has no say in it.
+        request: () => ({ target: '/things/1', headers: { 'X-Api-Key': key(), 'X-Forwarded-For': strangerAddress() } }),
+        headers: { 'WWW-Authenticate': INVALID_CHALLENGE },
+      });
+      const flaws: Row[] = [
+        flaw('malformed', () => mistyped(strangerKey())),
+        flaw('unknown', () => strangerKey()),
+        flaw('disabled', () => secrets.disabled),
+        flaw('revoked', () => secrets.revoked),
+        flaw('expired', () => secrets.expired),
+        flaw('undeclared', () => secrets.undeclared),
+      ];
+
+      const rows: Row[] = [
+        {
+          name: 'ambiguous_request',
+          status: 400,
+          code: 'ambiguous_request',
+          request: () => ({ target: '/things/../things/1', headers: asReader }),
+          headers: { Connection: 'close' },
+          closes: true,
+        },
+        {
+          name: 'key_ambiguous',
+          status: 400,
+          code: 'key_ambiguous',
+          request: () => ({ target: '/things/1', headers: { ...asReader, Authorization: `Bearer ${reader}` } }),
+        },
+        {
+          name: 'key_missing',
+          status: 401,
+          code: 'key_missing',
+          request: () => ({ target: '/things/1' }),
+          headers: { 'WWW-Authenticate': CHALLENGE },
+        },
+        ...flaws,
+        {
+          name: 'network_denied',
+          status: 403,
+          code: 'network_denied',
+          request: () => ({ target: '/fenced/1', headers: { ...asReader, 'X-Forwarded-For': '192.0.2.1' } }),
+        },
+        {
+          name: 'scope_missing',
+          status: 403,
+          code: 'scope_missing',
+          request: () => ({ target: '/things/1', headers: { 'X-Api-Key': nobody } }),
+          headers: {
+            'WWW-Authenticate':
+              /^Bearer realm="portcullis", error="insufficient_scope", scope="things:read"(, ApiKey |$)/,
+          },
+          members: { missing: ['things:read'] },
+        },
+        { name: 'route_not_found', status: 404, code: 'route_not_found', request: () => ({ target: '/no/such' }) },
+        {
+          name: 'method_not_allowed',
+          status: 405,
+          code: 'method_not_allowed',
+          request: () => ({ target: '/written/1', headers: asReader }),
+          headers: { Allow: 'POST, PUT' },
+        },
+        {
+          name: 'body_too_large',
+          status: 413,
+          code: 'body_too_large',
+          request: () => ({ method: 'PUT', target: '/things/1', headers: asReader, body: 'x'.repeat(1025) }),
+          noHandshake: true,
+        },
+        {
+          name: 'uri_too_long',
+          status: 414,
+          code: 'uri_too_long',
+          request: () => ({ target: `/things/${'a'.repeat(12_000)}`, headers: asReader }),
+        },
+        {
+          name: 'uri_too_long (longer than all headers may be)',
+          status: 414,
+          code: 'uri_too_long',
+          request: () => ({ target: `/things/${'a'.repeat(70_000)}`, headers: asReader }),
+        },
+        {
+          name: 'headers_too_large',
+          status: 431,
+          code: 'headers_too_large',
+          request: () => ({ target: '/things/1', headers: { ...asReader, 'X-Long': 'a'.repeat(70_000) } }),
+        },
+        {
+          name: 'expectation_failed',
+          status: 417,
+          code: 'expectation_failed',
+          request: () => ({
+            method: 'PUT',
+            target: '/things/1',
+            headers: { ...asReader, Expect: 'wonders' },
+            body: 'x',
+          }),
+          noHandshake: true,
+        },
+        {
+          name: 'upgrade_refused',
+          status: 426,
+          code: 'upgrade_refused',
+          request: () => ({ target: '/plain/1', headers: { ...asReader, ...HANDSHAKE } }),
+        },
+        {
+          name: 'rate_limited',
+          status: 429,
+          code: 'rate_limited',
+          request: () => ({ target: '/limited/1', headers: asReader }),
+          prepare: async () => {
+            for (const _ of [1, 2]) {
+              await eventually(() => send(gateway.proxyPort, { target: '/limited/1', headers: asReader }));
+            }
+          },
+          headers: {
+            'Retry-After': /^[1-9][0-9]*$/,
+            RateLimit: /^"per-key";r=0;t=[1-9][0-9]*$/,
+            'RateLimit-Policy': '"per-key";q=2;w=86400',
+          },
+          members: { 'violated-policies': ['per-key'] },
+        },
+        {
+          name: 'concurrency_exceeded',
+          status: 429,
+          code: 'concurrency_exceeded',
+          request: () => ({ target: '/things/1', headers: { 'X-Api-Key': crowded } }),
+          prepare: async () => {
+            void send(gateway.proxyPort, { target: '/things/hold', headers: { 'X-Api-Key': crowded } }).catch(() => {});
+            await eventually(() => assert.equal(app.held.length, 1));
+          },
+          cleanUp: async () => app.release(),
+          headers: { 'Retry-After': '1' },
+        },
+        {
+          name: 'address_blocked',
+          status: 429,
+          code: 'address_blocked',
+          request: () => ({ target: '/things/1', headers: { ...asReader, 'X-Forwarded-For': BLOCKED_ADDRESS } }),
+          prepare: async () => {
+            for (let failure = 0; failure < 20; failure++) {
+              const headers = { 'X-Api-Key': strangerKey(), 'X-Forwarded-For': BLOCKED_ADDRESS };
+              await send(gateway.proxyPort, { target: '/things/1', headers });
+            }
+          },
+          headers: { 'Retry-After': /^[1-9][0-9]*$/ },
+        },
+        ...(['refused', 'reset'] as const).map((path): Row => ({
+          name: `upstream_unreachable (${path})`,
+          status: 502,
+          code: 'upstream_unreachable',
+          request: () => ({ target: `/${path}/1`, headers: asReader }),
+          forwarding: true,
+        })),
+        {
+          name: 'upstream_invalid',
+          status: 502,
+          code: 'upstream_invalid',
+          request: () => ({ target: '/garbage/1', headers: asReader }),
+          forwarding: true,
+        },
+        {
+          name: 'no_healthy_target',
+          status: 503,
+          code: 'no_healthy_target',
+          request: () => ({ target: '/sick/1', headers: asReader }),
+          prepare: async () => {
+            await eventually(async () => {
+              const answer = await send(gateway.proxyPort, { target: '/sick/1', headers: asReader });
+              assert.equal(answer.status, 503);
+            });
+          },
+          forwarding: true,
+        },
+        {
+          name: 'upstream_timeout',
+          status: 504,
+          code: 'upstream_timeout',
+          request: () => ({ target: '/silent/1', headers: asReader }),
+          forwarding: true,
+        },
+      ];
+
+      for (const row of rows) {
+        test(`${row.status} ${row.name}`, async (t) => {
+          await row.prepare?.();
+          try {
+            for (const way of WAYS) {
+              if (way === 'a WebSocket handshake' && row.noHandshake) continue;
+              await t.test(`over ${way}`, () => provoke(row, way));
+            }
+          } finally {
+            await row.cleanUp?.();
+          }
         });
       }
-    });
-    after(() => scene.close());
 
-    const flaw = (reason: Reason, key: () => string): Row => ({
-      name: `key_invalid (${reason})`,
-      status: 401,
-      code: 'key_invalid',
-      reason,
-      // An address of its own for each, so that the guard has no say in it.
-      request: () => ({ target: '/things/1', headers: { 'X-Api-Key': key(), 'X-Forwarded-For': strangerAddress() } }),
-      headers: { 'WWW-Authenticate': INVALID_CHALLENGE },
-    });
-    const flaws: Row[] = [
-      flaw('malformed', () => mistyped(strangerKey())),
-      flaw('unknown', () => strangerKey()),
-      flaw('disabled', () => secrets.disabled),
-      flaw('revoked', () => secrets.revoked),
-      flaw('expired', () => secrets.expired),
-      flaw('undeclared', () => secrets.undeclared),
-    ];
-
-    const rows: Row[] = [
-      {
-        name: 'ambiguous_request',
-        status: 400,
-        code: 'ambiguous_request',
-        request: () => ({ target: '/things/../things/1', headers: asReader }),
-        headers: { Connection: 'close' },
-        closes: true,
-      },
-      {
-        name: 'key_ambiguous',
-        status: 400,
-        code: 'key_ambiguous',
-        request: () => ({ target: '/things/1', headers: { ...asReader, Authorization: `Bearer ${reader}` } }),
-      },
-      {
-        name: 'key_missing',
-        status: 401,
-        code: 'key_missing',
-        request: () => ({ target: '/things/1' }),
-        headers: { 'WWW-Authenticate': CHALLENGE },
-      },
-      ...flaws,
-      {
-        name: 'network_denied',
-        status: 403,
-        code: 'network_denied',
-        request: () => ({ target: '/fenced/1', headers: { ...asReader, 'X-Forwarded-For': '192.0.2.1' } }),
-      },
-      {
-        name: 'scope_missing',
-        status: 403,
-        code: 'scope_missing',
-        request: () => ({ target: '/things/1', headers: { 'X-Api-Key': nobody } }),
-        headers: {
-          'WWW-Authenticate':
-            /^Bearer realm="portcullis", error="insufficient_scope", scope="things:read"(, ApiKey |$)/,
-        },
-        members: { missing: ['things:read'] },
-      },
-      { name: 'route_not_found', status: 404, code: 'route_not_found', request: () => ({ target: '/no/such' }) },
-      {
-        name: 'method_not_allowed',
-        status: 405,
-        code: 'method_not_allowed',
-        request: () => ({ target: '/written/1', headers: asReader }),
-        headers: { Allow: 'POST, PUT' },
-      },
-      {
-        name: 'body_too_large',
-        status: 413,
-        code: 'body_too_large',
-        request: () => ({ method: 'PUT', target: '/things/1', headers: asReader, body: 'x'.repeat(1025) }),
-        noHandshake: true,
-      },
-      {
-        name: 'uri_too_long',
-        status: 414,
-        code: 'uri_too_long',
-        request: () => ({ target: `/things/${'a'.repeat(12_000)}`, headers: asReader }),
-      },
-      {
-        name: 'uri_too_long (longer than all headers may be)',
-        status: 414,
-        code: 'uri_too_long',
-        request: () => ({ target: `/things/${'a'.repeat(70_000)}`, headers: asReader }),
-      },
-      {
-        name: 'headers_too_large',
-        status: 431,
-        code: 'headers_too_large',
-        request: () => ({ target: '/things/1', headers: { ...asReader, 'X-Long': 'a'.repeat(70_000) } }),
-      },
-      {
-        name: 'expectation_failed',
-        status: 417,
-        code: 'expectation_failed',
-        request: () => ({ method: 'PUT', target: '/things/1', headers: { ...asReader, Expect: 'wonders' }, body: 'x' }),
-        noHandshake: true,
-      },
-      {
-        name: 'upgrade_refused',
-        status: 426,
-        code: 'upgrade_refused',
-        request: () => ({ target: '/plain/1', headers: { ...asReader, ...HANDSHAKE } }),
-      },
-      {
-        name: 'rate_limited',
-        status: 429,
-        code: 'rate_limited',
-        request: () => ({ target: '/limited/1', headers: asReader }),
-        prepare: async () => {
-          for (const _ of [1, 2]) {
-            await eventually(() => send(gateway.proxyPort, { target: '/limited/1', headers: asReader }));
-          }
-        },
-        headers: {
-          'Retry-After': /^[1-9][0-9]*$/,
-          RateLimit: /^"per-key";r=0;t=[1-9][0-9]*$/,
-          'RateLimit-Policy': '"per-key";q=2;w=86400',
-        },
-        members: { 'violated-policies': ['per-key'] },
-      },
-      {
-        name: 'concurrency_exceeded',
-        status: 429,
-        code: 'concurrency_exceeded',
-        request: () => ({ target: '/things/1', headers: { 'X-Api-Key': crowded } }),
-        prepare: async () => {
-          void send(gateway.proxyPort, { target: '/things/hold', headers: { 'X-Api-Key': crowded } }).catch(() => {});
-          await eventually(() => assert.equal(app.held.length, 1));
-        },
-        cleanUp: async () => app.release(),
-        headers: { 'Retry-After': '1' },
-      },
-      {
-        name: 'address_blocked',
-        status: 429,
-        code: 'address_blocked',
-        request: () => ({ target: '/things/1', headers: { ...asReader, 'X-Forwarded-For': BLOCKED_ADDRESS } }),
-        prepare: async () => {
-          for (let failure = 0; failure < 20; failure++) {
-            const headers = { 'X-Api-Key': strangerKey(), 'X-Forwarded-For': BLOCKED_ADDRESS };
-            await send(gateway.proxyPort, { target: '/things/1', headers });
-          }
-        },
-        headers: { 'Retry-After': /^[1-9][0-9]*$/ },
-      },
-      ...(['refused', 'reset'] as const).map((path): Row => ({
-        name: `upstream_unreachable (${path})`,
-        status: 502,
-        code: 'upstream_unreachable',
-        request: () => ({ target: `/${path}/1`, headers: asReader }),
-        forwarding: true,
-      })),
-      {
-        name: 'upstream_invalid',
-        status: 502,
-        code: 'upstream_invalid',
-        request: () => ({ target: '/garbage/1', headers: asReader }),
-        forwarding: true,
-      },
-      {
-        name: 'no_healthy_target',
-        status: 503,
-        code: 'no_healthy_target',
-        request: () => ({ target: '/sick/1', headers: asReader }),
-        prepare: async () => {
-          await eventually(async () => {
-            const answer = await send(gateway.proxyPort, { target: '/sick/1', headers: asReader });
-            assert.equal(answer.status, 503);
-          });
-        },
-        forwarding: true,
-      },
-      {
-        name: 'upstream_timeout',
-        status: 504,
-        code: 'upstream_timeout',
-        request: () => ({ target: '/silent/1', headers: asReader }),
-        forwarding: true,
-      },
-    ];
-
-    for (const row of rows) {
-      test(`${row.status} ${row.name}`, async (t) => {
-        await row.prepare?.();
+      async function provoke(row: Row, way: Way): Promise<void> {
+        const before = await gateway.metrics();
+        const reachedBefore = app.seen.length;
+        const connection = await Connection.open(gateway.proxyPort);
+        let others = 0;
         try {
-          for (const way of WAYS) {
-            if (way === 'a WebSocket handshake' && row.noHandshake) continue;
-            await t.test(`over ${way}`, () => provoke(row, way));
+          if (way === 'a reused connection') others += await goodRequest(connection);
+          const reachedFirst = app.seen.length;
+          const parts = row.request();
+          const headers = way === 'a WebSocket handshake' ? { ...parts.headers, ...HANDSHAKE } : parts.headers;
+          const answer = await connection.exchange({ ...parts, ...(headers ? { headers } : {}) });
+          assert.equal(app.seen.length, reachedFirst, 'nothing reached the upstream');
+          const requestId = assertAnswer(row, answer);
+          if (row.closes) await inTime(connection.closed, 'the end of the connection');
+          else if (way !== 'a WebSocket handshake' && answer.header('connection')?.toLowerCase() !== 'close') {
+            others += await goodRequest(connection);
           }
+          await assertRecorded(row, before, requestId, others);
         } finally {
-          await row.cleanUp?.();
+          connection.destroy();
+        }
+        assert.equal(app.seen.length, reachedBefore + others);
+      }
+
+      /** A request that is let through, to show that the connection is in order; gives 1, as a count. */
+      async function goodRequest(connection: Connection): Promise<number> {
+        const answer = await connection.exchange({ target: '/things/good', headers: asReader });
+        assert.equal(answer.status, 200, answer.text());
+        return 1;
+      }
+
+      async function assertRecorded(
+        row: Row,
+        before: Awaited<ReturnType<GatewayProcess['metrics']>>,
+        requestId: string,
+        others: number,
+      ): Promise<void> {
+        const reason = row.reason ?? row.code;
+        await eventually(async () => {
+          const now = await gateway.metrics();
+          const grown = (name: string, labels: Record<string, string> = {}): number =>
+            now.sum(name, labels) - before.sum(name, labels);
+          assert.equal(grown('portcullis_decisions_total'), 1 + others, 'decided exactly once');
+          assert.equal(grown('portcullis_requests_total', { status: String(row.status) }), 1, 'counted exactly once');
+          if (!row.forwarding) {
+            assert.equal(grown('portcullis_decisions_total', { outcome: 'denied', reason }), 1, `counted as ${reason}`);
+          }
+        });
+        await gateway.logLine((line) => line['requestId'] === requestId);
+        const lines = gateway.log.filter((line) => line['requestId'] === requestId);
+        assert.equal(lines.length, 1, 'logged exactly once');
+        assert.equal(lines[0]?.['reason'], reason);
+        assert.equal(lines[0]?.['status'], row.status);
+        if (!row.forwarding) assert.equal(lines[0]?.['outcome'], 'denied');
+      }
+
+      test('401 key_invalid: the body is the same for every cause', async () => {
+        const bodies = new Set<string>();
+        const heads = new Set<string>();
+        for (const row of flaws) {
+          const answer = await send(gateway.proxyPort, row.request());
+          const requestId = answer.json()['requestId'] as string;
+          bodies.add(answer.text().replace(requestId, 'REQUEST-ID'));
+          heads.add(
+            JSON.stringify(answer.headers)
+              .replaceAll(requestId, 'REQUEST-ID')
+              .replace(/"Date","[^"]*"/i, ''),
+          );
+        }
+        assert.equal(bodies.size, 1, [...bodies].join('\n'));
+        assert.equal(heads.size, 1, [...heads].join('\n'));
+      });
+
+      test('408 request_timeout: a body that stops coming is given up, and the connection with it', async () => {
+        const connection = await Connection.open(gateway.proxyPort);
+        try {
+          connection.write(
+            `PUT /impatient/1 HTTP/1.1\r\nHost: gateway.test\r\nX-Api-Key: ${reader}\r\nContent-Length: 9\r\n\r\nx`,
+          );
+          const answer = await connection.response();
+          const requestId = assertProblem(answer, 408, 'request_timeout');
+          assert.equal(answer.header('connection')?.toLowerCase(), 'close');
+          await inTime(connection.closed, 'the end of the connection');
+          const line = await gateway.logLine((each) => each['requestId'] === requestId);
+          assert.equal(line['reason'], 'request_timeout');
+        } finally {
+          connection.destroy();
         }
       });
-    }
 
-    async function provoke(row: Row, way: Way): Promise<void> {
-      const before = await gateway.metrics();
-      const reachedBefore = app.seen.length;
-      const connection = await Connection.open(gateway.proxyPort);
-      let others = 0;
-      try {
-        if (way === 'a reused connection') others += await goodRequest(connection);
-        const reachedFirst = app.seen.length;
-        const parts = row.request();
-        const headers = way === 'a WebSocket handshake' ? { ...parts.headers, ...HANDSHAKE } : parts.headers;
-        const answer = await connection.exchange({ ...parts, ...(headers ? { headers } : {}) });
-        assert.equal(app.seen.length, reachedFirst, 'nothing reached the upstream');
-        const requestId = assertAnswer(row, answer);
-        if (row.closes) await inTime(connection.closed, 'the end of the connection');
-        else if (way !== 'a WebSocket handshake' && answer.header('connection')?.toLowerCase() !== 'close') {
-          others += await goodRequest(connection);
-        }
-        await assertRecorded(row, before, requestId, others);
-      } finally {
-        connection.destroy();
-      }
-      assert.equal(app.seen.length, reachedBefore + others);
-    }
-
-    /** A request that is let through, to show that the connection is in order; gives 1, as a count. */
-    async function goodRequest(connection: Connection): Promise<number> {
-      const answer = await connection.exchange({ target: '/things/good', headers: asReader });
-      assert.equal(answer.status, 200, answer.text());
-      return 1;
-    }
-
-    async function assertRecorded(
-      row: Row,
-      before: Awaited<ReturnType<GatewayProcess['metrics']>>,
-      requestId: string,
-      others: number,
-    ): Promise<void> {
-      const reason = row.reason ?? row.code;
-      await eventually(async () => {
-        const now = await gateway.metrics();
-        const grown = (name: string, labels: Record<string, string> = {}): number =>
-          now.sum(name, labels) - before.sum(name, labels);
-        assert.equal(grown('portcullis_decisions_total'), 1 + others, 'decided exactly once');
-        assert.equal(grown('portcullis_requests_total', { status: String(row.status) }), 1, 'counted exactly once');
-        if (!row.forwarding) {
-          assert.equal(grown('portcullis_decisions_total', { outcome: 'denied', reason }), 1, `counted as ${reason}`);
-        }
+      test('each answer is logged on one JSON line of standard output, which has nothing else', () => {
+        assert.deepEqual(gateway.stray, []);
       });
-      const lines = gateway.log.filter((line) => line['requestId'] === requestId);
-      assert.equal(lines.length, 1, 'logged exactly once');
-      assert.equal(lines[0]?.['reason'], reason);
-      assert.equal(lines[0]?.['status'], row.status);
-      if (!row.forwarding) assert.equal(lines[0]?.['outcome'], 'denied');
-    }
-
-    test('401 key_invalid: the body is the same for every cause', async () => {
-      const bodies = new Set<string>();
-      const heads = new Set<string>();
-      for (const row of flaws) {
-        const answer = await send(gateway.proxyPort, row.request());
-        const requestId = answer.json()['requestId'] as string;
-        bodies.add(answer.text().replace(requestId, 'REQUEST-ID'));
-        heads.add(
-          JSON.stringify(answer.headers)
-            .replaceAll(requestId, 'REQUEST-ID')
-            .replace(/"Date","[^"]*"/i, ''),
-        );
-      }
-      assert.equal(bodies.size, 1, [...bodies].join('\n'));
-      assert.equal(heads.size, 1, [...heads].join('\n'));
     });
-
-    test('408 request_timeout: a body that stops coming is given up, and the connection with it', async () => {
-      const connection = await Connection.open(gateway.proxyPort);
-      try {
-        connection.write(
-          `PUT /impatient/1 HTTP/1.1\r\nHost: gateway.test\r\nX-Api-Key: ${reader}\r\nContent-Length: 9\r\n\r\nx`,
-        );
-        const answer = await connection.response();
-        const requestId = assertProblem(answer, 408, 'request_timeout');
-        assert.equal(answer.header('connection')?.toLowerCase(), 'close');
-        await inTime(connection.closed, 'the end of the connection');
-        const line = await gateway.logLine((each) => each['requestId'] === requestId);
-        assert.equal(line['reason'], 'request_timeout');
-      } finally {
-        connection.destroy();
-      }
-    });
-
-    test('each answer is logged on one JSON line of standard output, which has nothing else', () => {
-      assert.deepEqual(gateway.stray, []);
-    });
-  });
-}
+  }
+});
 
 let strangers = 0;
 function strangerAddress(): string {

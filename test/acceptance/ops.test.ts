@@ -58,129 +58,126 @@ const ops = async (gateway: GatewayProcess, path: string): Promise<{ status: num
   return { status: answer.status, type: answer.headers.get('content-type') ?? '', text: await answer.text() };
 };
 
-for (const kind of STORE_KINDS) {
-  describe(`ops on ${kind}`, () => {
-    let scene: Scene;
-    let gateway: GatewayProcess;
+// Both stores at the same time: much of it is waiting for processes.
+describe('ops', { concurrency: true }, () => {
+  for (const kind of STORE_KINDS) {
+    describe(`ops on ${kind}`, () => {
+      let scene: Scene;
+      let gateway: GatewayProcess;
 
-    before(async () => {
-      scene = await Scene.open(kind);
-      gateway = await scene.gateway(settings(await scene.upstream()));
-      await scene.importKeys(gateway, [{ id: 'anyone', owner: 'acme', secret: key }]);
-      await eventually(async () => assert.equal(await ask('/things/x'), 200));
-    });
-    after(() => scene.close());
+      before(async () => {
+        scene = await Scene.open(kind);
+        gateway = await scene.gateway(settings(await scene.upstream()));
+        await scene.importKeys(gateway, [{ id: 'anyone', owner: 'acme', secret: key }]);
+        await eventually(async () => assert.equal(await ask('/things/x'), 200));
+      });
+      after(() => scene.close());
 
-    async function ask(target: string, headers: Record<string, string> = asAnyone, method = 'GET'): Promise<number> {
-      return (await send(gateway.proxyPort, { method, target, headers })).status;
-    }
+      async function ask(target: string, headers: Record<string, string> = asAnyone, method = 'GET'): Promise<number> {
+        return (await send(gateway.proxyPort, { method, target, headers })).status;
+      }
 
-    test('/livez and /readyz are 200 while the gateway runs and its store answers', async () => {
-      assert.equal((await ops(gateway, '/livez')).status, 200);
-      assert.equal((await ops(gateway, '/readyz')).status, 200);
-    });
+      test('/livez and /readyz are 200 while the gateway runs and its store answers', async () => {
+        assert.equal((await ops(gateway, '/livez')).status, 200);
+        assert.equal((await ops(gateway, '/readyz')).status, 200);
+      });
 
-    test('/metrics: every metric of the table, with its type and labels and nothing else', async () => {
-      await ask('/scoped');
-      await ask('/open/x', {});
-      await ask('/nowhere');
-      const { status, type, text } = await ops(gateway, '/metrics');
-      assert.equal(status, 200);
-      assert.match(type, /^text\/plain; version=0\.0\.4/);
-      const { types, samples } = readScrape(text);
-      for (const [name, [wanted, ...labels]] of Object.entries(METRICS)) {
-        assert.equal(types.get(name), wanted, name);
-        const named = samples.filter((sample) => new RegExp(`^${name}(_bucket|_sum|_count)?$`).test(sample.name));
-        for (const sample of named) {
-          const own = Object.keys(sample.labels).filter((label) => !(wanted === 'histogram' && label === 'le'));
-          assert.deepEqual(own.toSorted(), labels, sample.name);
+      test('/metrics: every metric of the table, with its type and its labels', async () => {
+        await ask('/scoped');
+        await ask('/open/x', {});
+        await ask('/nowhere');
+        const { status, type, text } = await ops(gateway, '/metrics');
+        assert.equal(status, 200);
+        assert.match(type, /^text\/plain; version=0\.0\.4/);
+        const { types, samples } = readScrape(text);
+        for (const [name, [wanted, ...labels]] of Object.entries(METRICS)) {
+          assert.equal(types.get(name), wanted, name);
+          const named = samples.filter((sample) => new RegExp(`^${name}(_bucket|_sum|_count)?$`).test(sample.name));
+          for (const sample of named) {
+            const own = Object.keys(sample.labels).filter((label) => !(wanted === 'histogram' && label === 'le'));
+            assert.deepEqual(own.toSorted(), labels, sample.name);
+          }
+          const mayBeEmpty = ['portcullis_store_errors_total', 'portcullis_upstream_healthy'].includes(name);
+          if (!mayBeEmpty) assert.ok(named.length > 0, `${name} has no samples`);
         }
-        const mayBeEmpty = ['portcullis_store_errors_total', 'portcullis_upstream_healthy'].includes(name);
-        if (!mayBeEmpty) assert.ok(named.length > 0, `${name} has no samples`);
-      }
-      const ours = [...types.keys()].filter((name) => name.startsWith('portcullis_'));
-      assert.deepEqual(
-        ours.filter((name) => !(name in METRICS)),
-        [],
-        'the table is complete',
-      );
-    });
+      });
 
-    test('/metrics: values that can be told from outside', async () => {
-      await eventually(async () => {
-        const metrics = await gateway.metrics();
-        assert.equal(metrics.sum('portcullis_store_up'), 1);
-        assert.equal(metrics.sum('portcullis_keys', { state: 'active' }), 1);
-        assert.equal(metrics.sum('portcullis_config_last_reload_successful'), 1);
-        const since = Date.now() / 1000 - metrics.sum('portcullis_config_last_reload_success_timestamp_seconds');
-        assert.ok(since >= -1 && since < 60, `${since} s ago`);
-        assert.equal(metrics.sum('portcullis_build_info', { node: process.version }), 1);
-        assert.ok(metrics.sum('portcullis_key_usage_total', { key: 'anyone' }) >= 1);
-        assert.ok(metrics.sum('portcullis_key_cache_events_total', { event: 'hit' }) >= 1);
-        assert.ok(metrics.sum('portcullis_upstream_duration_seconds_count', { upstream: 'app' }) >= 1);
-        assert.equal(metrics.sum('portcullis_in_flight_requests'), 0);
+      test('/metrics: values that can be told from outside', async () => {
+        await eventually(async () => {
+          const metrics = await gateway.metrics();
+          assert.equal(metrics.sum('portcullis_store_up'), 1);
+          assert.equal(metrics.sum('portcullis_keys', { state: 'active' }), 1);
+          assert.equal(metrics.sum('portcullis_config_last_reload_successful'), 1);
+          const since = Date.now() / 1000 - metrics.sum('portcullis_config_last_reload_success_timestamp_seconds');
+          assert.ok(since >= -1 && since < 60, `${since} s ago`);
+          assert.equal(metrics.sum('portcullis_build_info', { node: process.versions.node }), 1);
+          assert.ok(metrics.sum('portcullis_key_usage_total', { key: 'anyone' }) >= 1);
+          assert.ok(metrics.sum('portcullis_key_cache_events_total', { event: 'hit' }) >= 1);
+          assert.ok(metrics.sum('portcullis_upstream_duration_seconds_count', { upstream: 'app' }) >= 1);
+          assert.equal(metrics.sum('portcullis_in_flight_requests'), 0);
+        });
+      });
+
+      test('promtool finds nothing on a live scrape', async () => {
+        const promtool = spawn('promtool', ['check', 'metrics'], { stdio: ['pipe', 'pipe', 'pipe'] });
+        let said = '';
+        for (const stream of [promtool.stdout, promtool.stderr]) {
+          stream.setEncoding('utf8').on('data', (text: string) => (said += text));
+        }
+        const closed = once(promtool, 'close');
+        promtool.stdin.end((await ops(gateway, '/metrics')).text);
+        const [code] = (await closed) as [number];
+        assert.equal(said, '');
+        assert.equal(code, 0);
+      });
+
+      test('labels are names from the configuration or closed sets: odd requests add no series without bound', async () => {
+        const odd = async (): Promise<void> => {
+          const tag = Math.random().toString(36).slice(2);
+          for (const method of ['GET', 'PUT', 'PURGE', 'TRACE']) await ask(`/nowhere/${tag}`, {}, method);
+          await ask('/things/x', { 'X-Api-Key': `no-such-key-at-all-${tag}` });
+          await ask(`/../${tag}`, {});
+        };
+        await odd();
+        const before = (await gateway.metrics()).samples.length;
+        for (let at = 0; at < 3; at++) await odd();
+        assert.equal((await gateway.metrics()).samples.length, before);
+      });
+
+      test('request log: one JSON line each, with the named fields and no query', async () => {
+        const answer = await send(gateway.proxyPort, {
+          method: 'POST',
+          target: '/things/logged?secret=1',
+          headers: { ...asAnyone, 'User-Agent': 'acceptance/1.0 "quoted"\t' },
+          body: 'four',
+        });
+        const requestId = answer.header('x-request-id');
+        const line = await gateway.logLine((each) => each['requestId'] === requestId);
+        assert.deepEqual(
+          Object.keys(line).filter((field) => !LOG_FIELDS.includes(field)),
+          [],
+        );
+        const wanted = {
+          client: '127.0.0.1',
+          peer: '127.0.0.1',
+          route: 'things',
+          method: 'POST',
+          path: '/things/logged',
+        };
+        const known = { ...wanted, status: 200, outcome: 'allowed', reason: 'key', key: 'anyone', owner: 'acme' };
+        for (const [field, value] of Object.entries(known)) assert.equal(line[field], value, field);
+        for (const field of ['overheadMs', 'upstreamMs', 'bytesIn', 'bytesOut']) {
+          assert.equal(typeof line[field], 'number', field);
+        }
+        assert.ok((line['bytesOut'] as number) >= answer.body.length);
+        assert.ok((line['bytesIn'] as number) >= 4);
+        assert.ok(String(line['userAgent']).startsWith('acceptance/1.0 "quoted"'));
+        assert.ok(!Number.isNaN(Date.parse(String(line['time']))) || typeof line['time'] === 'number');
+        assert.doesNotMatch(gateway.output(), /secret=1/);
       });
     });
-
-    test('promtool finds nothing on a live scrape', async () => {
-      const promtool = spawn('promtool', ['check', 'metrics'], { stdio: ['pipe', 'pipe', 'pipe'] });
-      let said = '';
-      for (const stream of [promtool.stdout, promtool.stderr]) {
-        stream.setEncoding('utf8').on('data', (text: string) => (said += text));
-      }
-      const closed = once(promtool, 'close');
-      promtool.stdin.end((await ops(gateway, '/metrics')).text);
-      const [code] = (await closed) as [number];
-      assert.equal(said, '');
-      assert.equal(code, 0);
-    });
-
-    test('labels are names from the configuration or closed sets: odd requests add no series without bound', async () => {
-      const odd = async (): Promise<void> => {
-        const tag = Math.random().toString(36).slice(2);
-        for (const method of ['GET', 'PUT', 'PURGE', 'TRACE']) await ask(`/nowhere/${tag}`, {}, method);
-        await ask('/things/x', { 'X-Api-Key': `no-such-key-at-all-${tag}` });
-        await ask(`/../${tag}`, {});
-      };
-      await odd();
-      const before = (await gateway.metrics()).samples.length;
-      for (let at = 0; at < 3; at++) await odd();
-      assert.equal((await gateway.metrics()).samples.length, before);
-    });
-
-    test('request log: one JSON line each, with the named fields and no query', async () => {
-      const answer = await send(gateway.proxyPort, {
-        method: 'POST',
-        target: '/things/logged?secret=1',
-        headers: { ...asAnyone, 'User-Agent': 'acceptance/1.0 "quoted"\t' },
-        body: 'four',
-      });
-      const requestId = answer.header('x-request-id');
-      const line = await gateway.logLine((each) => each['requestId'] === requestId);
-      assert.deepEqual(
-        Object.keys(line).filter((field) => !LOG_FIELDS.includes(field)),
-        [],
-      );
-      const wanted = {
-        client: '127.0.0.1',
-        peer: '127.0.0.1',
-        route: 'things',
-        method: 'POST',
-        path: '/things/logged',
-      };
-      const known = { ...wanted, status: 200, outcome: 'allowed', reason: 'key', key: 'anyone', owner: 'acme' };
-      for (const [field, value] of Object.entries(known)) assert.equal(line[field], value, field);
-      for (const field of ['overheadMs', 'upstreamMs', 'bytesIn', 'bytesOut']) {
-        assert.equal(typeof line[field], 'number', field);
-      }
-      assert.ok((line['bytesOut'] as number) >= answer.body.length);
-      assert.ok((line['bytesIn'] as number) >= 4);
-      assert.ok(String(line['userAgent']).startsWith('acceptance/1.0 "quoted"'));
-      assert.ok(!Number.isNaN(Date.parse(String(line['time']))) || typeof line['time'] === 'number');
-      assert.doesNotMatch(gateway.output(), /secret=1/);
-    });
-  });
-}
+  }
+});
 
 describe('the end of a gateway', () => {
   let scene: Scene;

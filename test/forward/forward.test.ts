@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
+import type { Socket } from 'node:net';
 import { after, describe, test } from 'node:test';
 import { eventually } from '../support/acceptance-wait.ts';
 import { type Scenes, openScenes } from '../support/forwarding-scene.ts';
@@ -38,10 +39,7 @@ describe('the upstream sees exactly what was authorised, byte for byte', () => {
     await upstream.connected(1);
     client.write(' world');
     await client.rest();
-    assert.match(
-      upstream.connections[0]!.text,
-      /\r\nX-Consumer-Id: acme\r\nContent-Length: 11\r\n|\r\ncontent-length: 11\r\n/,
-    );
+    assert.match(upstream.connections[0]!.text, /\r\ncontent-length: 11\r\n/);
     assert.match(upstream.connections[0]!.text, /\r\n\r\nhello world$/);
     assert.doesNotMatch(upstream.connections[0]!.text, /transfer-encoding/i);
   });
@@ -72,7 +70,7 @@ describe('the upstream sees exactly what was authorised, byte for byte', () => {
         port,
         `${method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc`,
       );
-      assert.match(upstream.connections[0]!.text, /content-length: 3\r\n[^]*\r\n\r\nabc$/i);
+      assert.match(upstream.connections[0]!.text, /\r\ncontent-length: 3\r\n\r\nabc$/);
     });
   }
 
@@ -161,9 +159,9 @@ describe('answers pass through unchanged but for hop-by-hop fields', () => {
   }
 
   test('that ends with the connection', async () => {
-    const { port } = await scenes.raw(async ({ socket, ...connection }) => {
-      void connection;
-      socket.end('HTTP/1.0 200 OK\r\n\r\nhello');
+    const { port } = await scenes.raw(async (connection) => {
+      await connection.until('\r\n\r\n');
+      connection.socket.end('HTTP/1.0 200 OK\r\n\r\nhello');
     });
     assert.match(await RawClient.exchange(port, getAndClose()), /\r\n\r\n5\r\nhello\r\n0\r\n\r\n$/);
   });
@@ -273,55 +271,46 @@ describe('bodies stream both ways, never held', () => {
     const client = await RawClient.open(port, getAndClose());
     client.socket.pause();
     await upstream.connected(1);
-    const { socket } = upstream.connections[0]!;
-    const block = Buffer.alloc(1024 * 1024);
+    const [connection] = upstream.connections;
     const before = process.memoryUsage().arrayBuffers;
-    let written = 0;
-    // Until everything between is full: what is then written stays in the upstream's own buffer.
-    await eventually(
-      () => {
-        while (socket.writableLength < 4 * 1024 * 1024) {
-          socket.write(block);
-          written += block.length;
-        }
-        const taken = written - socket.writableLength;
-        assert.equal(taken, lastTaken.splice(0, 1, taken)[0], 'still flowing');
-      },
-      { everyMs: 250, withinMs: 15_000 },
-    );
-    const grown = process.memoryUsage().arrayBuffers - before - socket.writableLength;
-    assert.ok(grown < 4 * 1024 * 1024, `${grown} bytes are held`);
+    await filled(connection!.socket);
+    const held = process.memoryUsage().arrayBuffers - before - connection!.socket.writableLength;
+    assert.ok(held < 4 * 1024 * 1024, `${held} bytes are held`);
     client.destroy();
-    await upstream.connections[0]!.closed;
+    await connection!.closed();
   });
-  const lastTaken = [-1];
 
   test('an upstream that stops reading stops the client', async () => {
     const { port, upstream, front } = await scenes.raw(async ({ socket }) => void socket.pause());
     const client = await RawClient.open(port, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n');
-    const block = Buffer.alloc(1024 * 1024);
-    let written = 0;
-    let last = -1;
-    await eventually(
-      () => {
-        while (client.socket.writableLength < 4 * 1024 * 1024) {
-          client.write(block);
-          written += block.length;
-        }
-        const taken = written - client.socket.writableLength;
-        const before = last;
-        last = taken;
-        assert.equal(taken, before, 'still flowing');
-      },
-      { everyMs: 250, withinMs: 15_000 },
-    );
-    assert.ok(written < 64 * 1024 * 1024);
+    assert.ok((await filled(client.socket)) < 32 * 1024 * 1024);
     client.destroy();
-    await upstream.connections[0]!.closed;
     const forwarded = await front.outcome();
     assert.ok(forwarded.kind === 'answered' && forwarded.clientGone);
+    upstream.connections[0]!.socket.resume();
+    await upstream.connections[0]!.closed();
   });
 });
+
+/** Writes until everything up to a reader that does not read is full; gives how many bytes that took. */
+async function filled(socket: Socket): Promise<number> {
+  const block = Buffer.alloc(1024 * 1024);
+  let written = 0;
+  let taken = -1;
+  await eventually(
+    () => {
+      while (socket.writableLength < 4 * block.length) {
+        socket.write(block);
+        written += block.length;
+      }
+      const before = taken;
+      taken = written - socket.writableLength;
+      assert.equal(taken, before, 'it still flows');
+    },
+    { everyMs: 250, withinMs: 15_000 },
+  );
+  return taken;
+}
 
 function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');

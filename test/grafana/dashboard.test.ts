@@ -114,13 +114,18 @@ interface Scene extends AsyncDisposable {
 
 /** A gateway on the SQLite store in front of an upstream that answers and one that is not there. */
 async function openScene(): Promise<Scene> {
-  const folder = await makeTempDir();
+  await using cleanup = new AsyncDisposableStack();
+  const folder = cleanup.use(await makeTempDir());
   const upstream = createServer((request, response) => {
     request.resume();
     response.end('an order');
   });
   upstream.listen(0, '127.0.0.1');
   await once(upstream, 'listening');
+  cleanup.defer(() => {
+    upstream.closeAllConnections();
+    upstream.close();
+  });
   const { port } = upstream.address() as AddressInfo;
   const route = { upstream: 'orders', scopes: ['orders:read'] };
   const config = {
@@ -150,6 +155,9 @@ async function openScene(): Promise<Scene> {
   const limited = await management.keys.create({ grants: { owner: 'acme', scopes: ['orders:read'], plan: 'tiny' } });
   await management.close();
   const gateway = await startGateway({ config: file, env: {} });
+  cleanup.defer(async () => {
+    await gateway.stop();
+  });
 
   const expectStatus = async (status: number, path: string, key?: string): Promise<void> => {
     const answer = await fetch(`http://127.0.0.1:${gateway.proxyAddress.port}${path}`, {
@@ -159,6 +167,7 @@ async function openScene(): Promise<Scene> {
     assert.equal(answer.status, status, path);
   };
   await expectStatus(200, '/orders/1', limited.secret);
+  const parts = cleanup.move();
   return {
     opsAddress: `127.0.0.1:${gateway.opsAddress.port}`,
     drive: async () => {
@@ -172,11 +181,6 @@ async function openScene(): Promise<Scene> {
       await expectStatus(429, '/orders/7', limited.secret);
       await expectStatus(502, '/gone/7', reader.secret);
     },
-    [Symbol.asyncDispose]: async () => {
-      await gateway.stop();
-      upstream.closeAllConnections();
-      upstream.close();
-      await folder.remove();
-    },
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
 }

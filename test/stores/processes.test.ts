@@ -7,13 +7,16 @@ import type { Change, LimitAlgorithm } from '../../src/core/ports.ts';
 import { eventually } from '../support/acceptance-wait.ts';
 import { BACKINGS, type Backing } from '../support/backings.ts';
 import type { Order } from '../support/store-process.ts';
+import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
 
 const PROCESSES = 8;
 const TAKES_EACH = 250;
 const ALGORITHMS: readonly LimitAlgorithm[] = ['fixed', 'sliding', 'bucket'];
 
-async function start(): Promise<ChildProcess> {
-  const child = fork(new URL('../support/store-process.ts', import.meta.url));
+/** Starts a process. What the first compiles, the others read from the cache. */
+async function start(cache: string): Promise<ChildProcess> {
+  const env = { ...process.env, NODE_COMPILE_CACHE: cache };
+  const child = fork(new URL('../support/store-process.ts', import.meta.url), { env });
   await once(child, 'message');
   return child;
 }
@@ -26,9 +29,15 @@ async function tell(child: ChildProcess, order: Order): Promise<number> {
 }
 
 describe(`${PROCESSES} processes`, () => {
-  let processes: ChildProcess[] = [];
+  const processes: ChildProcess[] = [];
+  let cache: TempDir;
   before(async () => {
-    processes = await Promise.all(Array.from({ length: PROCESSES }, start));
+    cache = await makeTempDir();
+    const first = await start(cache.path);
+    // The cache is written when it is asked for, or at the end.
+    await tell(first, { kind: 'compiled' });
+    const others = Array.from({ length: PROCESSES - 1 }, () => start(cache.path));
+    processes.push(first, ...(await Promise.all(others)));
   });
   after(async () => {
     await Promise.all(
@@ -38,6 +47,7 @@ describe(`${PROCESSES} processes`, () => {
         await exited;
       }),
     );
+    await cache.remove();
   });
 
   for (const { name, make } of BACKINGS)

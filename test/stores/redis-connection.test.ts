@@ -11,7 +11,7 @@ import { storeSettings } from '../support/backings.ts';
 import { keyRecord } from '../support/key-records.ts';
 import { startRedis, type RedisOptions, type TestRedis } from '../support/redis.ts';
 
-const TIMEOUT_MS = 150;
+const TIMEOUT_MS = 400;
 const wanted: LimitDemand = {
   id: 'limit',
   algorithm: 'sliding',
@@ -126,16 +126,15 @@ describe('the Redis store and its server', { concurrency: true }, () => {
     await store.changes.start((change) => seen.push(change));
     await store.limits.take([wanted]);
     await redis.kill();
+    const killedMs = Date.now();
     await eventually(() => assert.rejects(store.ping(), StoreFault));
     await assertUnavailable(store);
-    const heardMs = store.changes.lastHeardMs();
-    await assertUnavailable(store);
-    assert.equal(store.changes.lastHeardMs(), heardMs, 'nothing is heard from a store that is away');
+    assert.ok(store.changes.lastHeardMs() <= killedMs, 'nothing is heard from a store that is away');
     assert.deepEqual(seen, [], 'what is cached may be used meanwhile');
     await redis.start();
     await eventually(() => store.ping(), { withinMs: 2_000 });
-    await eventually(() => assert.deepEqual(seen, [{ kind: 'reset' }]), { withinMs: 2_000 });
-    assert.ok(store.changes.lastHeardMs() > heardMs);
+    await eventually(() => assert.ok(store.changes.lastHeardMs() > killedMs), { withinMs: 2_000 });
+    assert.deepEqual(seen[0], { kind: 'reset' });
     assert.equal(await store.keys.save(keyRecord(), 0), 'saved');
     await eventually(() => assert.deepEqual(seen.at(-1), { kind: 'key', id: 'billing-job' }), { withinMs: 1_000 });
     assert.equal((await store.limits.take([wanted])).limits[0]?.remaining, 999);
@@ -148,14 +147,15 @@ describe('the Redis store and its server', { concurrency: true }, () => {
     await store.changes.start((change) => seen.push(change));
     await store.ping();
     redis.pause();
-    for (let round = 0; round < 10; round += 1) await assertUnavailable(store);
-    const heardMs = store.changes.lastHeardMs();
-    await eventually(() => assert.ok(Date.now() - heardMs > 1_500));
-    assert.equal(store.changes.lastHeardMs(), heardMs);
+    const pausedMs = Date.now();
     await assertUnavailable(store);
+    // By now the silent connection was given up, and new ones get no answer either.
+    await eventually(() => assert.ok(Date.now() - pausedMs > 1_800));
+    await assertUnavailable(store);
+    assert.ok(store.changes.lastHeardMs() <= pausedMs);
     redis.resume();
     await eventually(() => store.ping(), { withinMs: 2_000 });
-    await eventually(() => assert.ok(store.changes.lastHeardMs() > heardMs), { withinMs: 2_000 });
+    await eventually(() => assert.ok(store.changes.lastHeardMs() > pausedMs), { withinMs: 2_000 });
     assert.ok(seen.some(({ kind }) => kind === 'reset'));
     await store.keys.save(keyRecord({ id: 'after-silence' }), 0);
     await eventually(() => assert.deepEqual(seen.at(-1), { kind: 'key', id: 'after-silence' }), { withinMs: 1_000 });

@@ -21,7 +21,7 @@ await store.close();
 console.log(outcome, told.join());
 `;
 
-describe('a store behind TLS', () => {
+describe('a store behind TLS', { concurrency: true }, () => {
   let dir: TempDir;
   let redis: TestRedis;
 

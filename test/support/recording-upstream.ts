@@ -6,17 +6,14 @@ import { inTime } from './acceptance-wait.ts';
 /** One connection as the upstream saw it. */
 export class SeenConnection {
   readonly socket: Socket;
-  /** Settles when the connection has closed. */
-  readonly closed: Promise<void>;
-  #received = Buffer.alloc(0);
+  #parts: Buffer[] = [];
   #wake: () => void = () => {};
   #isOver = false;
 
   constructor(socket: Socket) {
     this.socket = socket;
-    this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
     socket.on('data', (bytes: Buffer) => {
-      this.#received = Buffer.concat([this.#received, bytes]);
+      this.#parts.push(bytes);
       this.#wake();
     });
     const over = (): void => {
@@ -28,12 +25,23 @@ export class SeenConnection {
 
   /** All bytes so far, one character a byte. */
   get text(): string {
-    return this.#received.toString('latin1');
+    if (this.#parts.length > 1) this.#parts = [Buffer.concat(this.#parts)];
+    return this.#parts[0]?.toString('latin1') ?? '';
   }
 
   /** Whether the other side has ended or cut the connection. */
   get isOver(): boolean {
     return this.#isOver;
+  }
+
+  /** Settles when the connection has closed. */
+  closed(withinMs?: number): Promise<void> {
+    if (this.socket.closed) return Promise.resolve();
+    return inTime(
+      new Promise((resolve) => this.socket.once('close', () => resolve())),
+      'the end of the connection',
+      withinMs,
+    );
   }
 
   /** All bytes, once they hold `text` (from the `from`th on). */

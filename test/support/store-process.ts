@@ -1,5 +1,6 @@
 // A process of its own over stores, as one gateway among several. Forked, it does what it is told: opens a
 // store, takes a limit many times at once, or changes a key.
+import { flushCompileCache } from 'node:module';
 import type { LimitDemand, Store } from '../../src/core/ports.ts';
 import { openStore } from '../../src/stores/open.ts';
 import { storeSettings } from './backings.ts';
@@ -7,6 +8,7 @@ import { keyRecord } from './key-records.ts';
 
 /** What the process is told, and answers with a number each. */
 export type Order =
+  | { readonly kind: 'compiled' }
   | { readonly kind: 'open'; readonly url: string }
   | { readonly kind: 'take'; readonly url: string; readonly demand: LimitDemand; readonly times: number }
   | { readonly kind: 'save'; readonly url: string; readonly id: string };
@@ -20,6 +22,10 @@ process.on('disconnect', () => stores.forEach((store) => void store.close()));
 process.send?.('ready');
 
 async function obey(order: Order): Promise<number> {
+  if (order.kind === 'compiled') {
+    flushCompileCache();
+    return 1;
+  }
   const store = stores.get(order.url) ?? (await openStore(storeSettings(order.url, { timeoutMs: 20_000 })));
   stores.set(order.url, store);
   switch (order.kind) {
