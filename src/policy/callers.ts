@@ -41,7 +41,7 @@ function callerOf(record: KeyRecord, config: Config, plans: ReadonlyMap<string, 
   const plan = grants.plan === null ? null : plans.get(grants.plan);
   // A plan that is gone took its limits with it; letting the key run without them would be laxer than ever asked.
   if (plan === undefined) return 'undeclared';
-  const scopes = [...new Set([...grants.scopes, ...grants.roles.flatMap((role) => config.roles[role] ?? [])])].sort();
+  const scopes = [...new Set([...grants.scopes, ...grants.roles.flatMap((role) => scopesOfRole(config, role))])].sort();
   return {
     keyId: record.id,
     owner: grants.owner,
@@ -70,6 +70,11 @@ function grantsOf(record: KeyRecord, config: Config): Grants | undefined {
     plan: declared.plan ?? null,
     expiresAt: declared.expires ?? null,
   };
+}
+
+/** A role that is no longer in the configuration grants nothing. */
+function scopesOfRole({ roles }: Config, role: string): readonly string[] {
+  return Object.hasOwn(roles, role) ? roles[role]! : [];
 }
 
 function identityFields(config: Config, keyId: string, grants: Grants, scopes: readonly string[]): readonly string[] {

@@ -55,7 +55,7 @@ const BLOCKED_ADDRESS = '198.51.100.77';
 // Both stores at the same time: much of it is waiting for processes.
 describe('answers', { concurrency: true }, () => {
   for (const kind of STORE_KINDS) {
-    describe(`answers on ${kind}`, () => {
+    describe(`answers on ${kind}`, { concurrency: false }, () => {
       let scene: Scene;
       let gateway: GatewayProcess;
       let app: Upstream;

@@ -15,7 +15,7 @@ const key = 'an-imported-key-of-anyone';
 // Both stores at the same time: much of it is waiting for processes.
 describe('guard', { concurrency: true }, () => {
   for (const kind of STORE_KINDS) {
-    describe(`guard on ${kind}`, () => {
+    describe(`guard on ${kind}`, { concurrency: false }, () => {
       let scene: Scene;
       /** With the guard as it is by default: 20 failures in 1 m block for 5 m. */
       let gateway: GatewayProcess;

@@ -19,7 +19,7 @@ const SEEN_WITHIN_MS = 1000;
 // Both stores at the same time: much of it is waiting for processes.
 describe('keys', { concurrency: true }, () => {
   for (const kind of STORE_KINDS) {
-    describe(`keys on ${kind}, seen from two gateways on one store`, () => {
+    describe(`keys on ${kind}, seen from two gateways on one store`, { concurrency: false }, () => {
       let scene: Scene;
       let app: Upstream;
       let gateways: GatewayProcess[];
@@ -191,9 +191,8 @@ describe('keys', { concurrency: true }, () => {
       });
 
       test('import refuses text shorter than 16 or longer than 512 bytes', async () => {
-        for (const secret of ['fifteen bytes..', 'x'.repeat(513)]) {
-          await assert.rejects(scene.importKeys(first, [{ id: 'odd', owner: 'acme', secret }]), /exited with [12]/);
-        }
+        const odd = ['fifteen bytes..', 'x'.repeat(513)].map((secret) => ({ owner: 'acme', secret }));
+        await assert.rejects(scene.importKeys(first, odd), /exited with [12][\s\S]*1\b[\s\S]*2\b/);
       });
 
       test('a declared key takes its grants from the configuration', async () => {
@@ -218,9 +217,16 @@ describe('keys', { concurrency: true }, () => {
       });
 
       test("networks of a key: what `--allow` and `--deny` say holds for the client's address", async () => {
-        const outside = await create(...mint, '--allow', '203.0.113.0/24');
-        const inside = await create(...mint, '--allow', '127.0.0.0/8');
         const denied = await create(...mint, '--allow', '127.0.0.0/8', '--deny', '127.0.0.1/32');
+        const [inside, outside] = [
+          { secret: `an-imported-key-inside-${kind}` },
+          { secret: `an-imported-key-outside-${kind}` },
+        ];
+        const key = { owner: 'acme', scopes: ['things:read'] };
+        await scene.importKeys(first, [
+          { ...key, ...inside, networks: { allow: ['127.0.0.0/8'], deny: [] } },
+          { ...key, ...outside, networks: { allow: ['203.0.113.0/24'], deny: [] } },
+        ]);
         await seen(inside.secret, 200);
         await seen(outside.secret, 403);
         await seen(denied.secret, 403);

@@ -32,7 +32,7 @@ const by = (dimension: string): object => ({ calls: { requests: 3, per: '1h', by
 // Both stores at the same time: much of it is waiting for processes.
 describe('limits', { concurrency: true }, () => {
   for (const kind of STORE_KINDS) {
-    describe(`limits on ${kind}`, () => {
+    describe(`limits on ${kind}`, { concurrency: false }, () => {
       let scene: Scene;
       let app: Upstream;
       let gateway: GatewayProcess;

@@ -61,7 +61,7 @@ const ops = async (gateway: GatewayProcess, path: string): Promise<{ status: num
 // Both stores at the same time: much of it is waiting for processes.
 describe('ops', { concurrency: true }, () => {
   for (const kind of STORE_KINDS) {
-    describe(`ops on ${kind}`, () => {
+    describe(`ops on ${kind}`, { concurrency: false }, () => {
       let scene: Scene;
       let gateway: GatewayProcess;
 

@@ -15,7 +15,7 @@ describe('explain', () => {
 
   test('a request that would pass: every check with its result, as aligned lines', async () => {
     const { code, stdout, stderr } = await scene.run(
-      ...['explain', '--key', 'reader', '--method', 'GET', '--path', '/orders/7', '--from', '203.0.113.9'],
+      ...'explain --key reader --method GET --path /orders/7 --from 203.0.113.9'.split(' '),
     );
     assert.deepEqual([code, stderr], [0, '']);
     assert.match(stdout, /^allowed: the upstream answers \(reason key, route orders\)\n\n/);

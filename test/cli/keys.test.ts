@@ -43,9 +43,9 @@ describe('keys', () => {
   test('create takes every grant, repeated or several at once, with the ID before or without one', async () => {
     const [all, several, repeated] = await Promise.all([
       scene.jsonOne(
-        ...['keys', 'create', 'all-grants', '--owner', 'acme', '--name', 'Nightly', '--role', 'reader', 'writer'],
-        ...['--scope', 'a', '--scope', 'b:*', '--allow', '203.0.113.0/24', '2001:db8::/32', '--deny', '203.0.113.7/32'],
-        ...['--plan', 'free', '--expires', '2099-12-31', '--meta', 'team=blue', 'note=x=y'],
+        ...'keys create all-grants --owner acme --name Nightly --role reader writer'.split(' '),
+        ...'--scope a --scope b:* --allow 203.0.113.0/24 2001:db8::/32 --deny 203.0.113.7/32'.split(' '),
+        ...'--plan free --expires 2099-12-31 --meta team=blue note=x=y'.split(' '),
       ),
       scene.jsonOne('keys', 'create', '--role', 'reader', 'writer'),
       scene.jsonOne('keys', 'create', 'repeated', '--scope', 'a', '--scope', 'b', '--expires', '90d'),
@@ -106,7 +106,7 @@ describe('keys', () => {
     assert.match(rows[0] ?? '', /^ID {15}STATE {5}OWNER {3}NAME  SECRET {10}PLAN  EXPIRES  CREATED$/);
     assert.match(rows[1] ?? '', /^listed-1 {9}active {4}lister  -     ptc_live_…\w{4}  -     never    \d{4}-/);
     assert.match(rows[2] ?? '', /^listed-2-longer  disabled  lister  -     ptc_live_…\w{4}  free  never    \d{4}-/);
-    assert.deepEqual(lines.map(({ id }) => id).sort(), ['listed-1', 'listed-2-longer']);
+    assert.deepEqual(lines.map(({ id }) => String(id)).sort(), ['listed-1', 'listed-2-longer']);
     assert.deepEqual(
       disabled.map(({ id }) => id),
       ['listed-2-longer'],
@@ -134,7 +134,7 @@ describe('keys', () => {
       [['writer'], ['a', 'b'], 'free', 'acme'],
     );
     const cleared = await scene.jsonOne(
-      ...['keys', 'update', 'changing', '--no-role', '--no-scope', '--no-plan', '--no-owner', '--expires', 'never'],
+      ...'keys update changing --no-role --no-scope --no-plan --no-owner --expires never'.split(' '),
     );
     const { roles, scopes, plan, owner, expires } = cleared;
     assert.deepEqual([roles, scopes, plan, owner, expires], [[], [], null, null, null]);

@@ -1,8 +1,7 @@
 // SPEC sections 1 and 6: `serve` runs the gateway until a signal ends it.
 import assert from 'node:assert/strict';
-import { request } from 'node:http';
-import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
+import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { portcullis } from '../support/acceptance-cli.ts';

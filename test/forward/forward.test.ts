@@ -280,15 +280,17 @@ describe('bodies stream both ways, never held', () => {
     await connection!.closed();
   });
 
-  test('an upstream that stops reading stops the client', async () => {
-    const { port, upstream, front } = await scenes.raw(async ({ socket }) => void socket.pause());
+  test('an upstream that stops reading stops the client, and is given up after responseTimeout', async () => {
+    const { port, upstream, front } = await scenes.raw(async ({ socket }) => void socket.pause(), {
+      responseTimeout: 2000,
+    });
     const client = await RawClient.open(port, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n');
     assert.ok((await filled(client.socket)) < 32 * 1024 * 1024);
-    client.destroy();
     const forwarded = await front.outcome();
-    assert.ok(forwarded.kind === 'answered' && forwarded.clientGone);
+    assert.ok(forwarded.kind === 'failed' && forwarded.code === 'upstream_timeout');
     upstream.connections[0]!.socket.resume();
     await upstream.connections[0]!.closed();
+    client.destroy();
   });
 });
 

@@ -84,8 +84,8 @@ export async function startFront(
       .then((forwarded) => {
         outcomes.push(forwarded);
         if (forwarded.kind === 'answered') return;
-        response.writeHead(599, ['X-Code', forwarded.code, 'Connection', 'close']);
-        response.end(forwarded.code);
+        response.writeHead(599, ['X-Code', forwarded.code, 'Content-Length', '0', 'Connection', 'close']);
+        response.end();
         request.resume();
       })
       .catch((defect: unknown) => {
