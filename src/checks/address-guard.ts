@@ -49,7 +49,10 @@ export class AddressGuard {
 
   /** Counts a failure that needed no look-up; returns for how long the source is refused from now on. */
   failed(source: string): RefusalMs {
-    return this.#count(source) > this.#rule.failures ? this.#block(source) : 0;
+    const count = this.#count(source);
+    const refusedMs = count >= this.#rule.failures ? this.#block(source) : 0;
+    // The last failure that is granted is answered as such; the block begins behind it.
+    return count > this.#rule.failures ? refusedMs : 0;
   }
 
   /**
@@ -59,11 +62,16 @@ export class AddressGuard {
    */
   async attempt<T>(source: string, lookUp: () => Promise<T>, isGood: (found: T) => boolean): Promise<Attempt<T>> {
     for (;;) {
+      const undecided = this.#pending.get(source)?.size ?? 0;
       const count = Math.max(this.#count(source), await this.#shared.count(source));
       const isOver = count > this.#rule.failures;
       if (!isOver || this.isKnownGood(source)) {
-        return { found: await this.#lookUp(source, lookUp, isGood), refusedMs: isOver ? this.#rule.blockMs : 0 };
+        const found = await this.#lookUp(source, lookUp, isGood);
+        if (!isGood(found)) this.#blockBehind(source, count - undecided);
+        return { found, refusedMs: isOver ? this.#rule.blockMs : 0 };
       }
+      const blockedMs = this.blockedForMs(source);
+      if (blockedMs > 0) return { found: undefined, refusedMs: blockedMs };
       const pending = this.#pending.get(source);
       if (!pending) return { found: undefined, refusedMs: await this.#blockShared(source) };
       // Some of those counted are still being looked up: a crowd of good keys behind one address is no attack.
@@ -102,6 +110,13 @@ export class AddressGuard {
     const window = this.#failures.get(source);
     if (window && window.count > 0) window.count--;
     await this.#shared.forgive(source);
+  }
+
+  /** Blocks the source once it has had its failures; those still being looked up are not counted. */
+  #blockBehind(source: string, counted: number): void {
+    const undecided = this.#pending.get(source)?.size ?? 0;
+    const failures = Math.max(counted, (this.#failures.get(source)?.count ?? 0) - undecided);
+    if (failures >= this.#rule.failures) this.#block(source);
   }
 
   /** Blocks the source, unless a good key came from it lately: then it is only this attempt that is refused. */

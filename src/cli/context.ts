@@ -12,7 +12,7 @@ export interface Context {
   readonly terminal: Terminal;
 }
 
-export const DEFAULT_CONFIG = 'config/portcullis.yaml';
+const DEFAULT_CONFIG = 'config/portcullis.yaml';
 
 /** Adds the option that every command takes. */
 export function takesConfig(command: Command): Command {

@@ -1,12 +1,14 @@
 // Everything that decides, built from a configuration: secrets, store, cache, guard, pipeline and records,
 // and the reload that swaps the policy. The gateway and the Express middleware are both fronts over this.
 import { randomBytes } from 'node:crypto';
+import { resolve } from 'node:path';
 import { AddressGuard } from '../checks/address-guard.ts';
 import { Seats } from '../checks/seats.ts';
 import { loadConfig, type LoadedConfig, readConfig } from '../config/load.ts';
 import { ConfigFault, formatProblem } from '../config/problem.ts';
 import { restartFields, watchConfig, type ConfigWatch } from '../config/reload.ts';
 import type { Config } from '../config/schema.ts';
+import { withoutPassword } from '../config/store-url.ts';
 import type { KeyRecord } from '../core/key-record.ts';
 import type { Policy } from '../core/policy.ts';
 import type { Recorder, Store } from '../core/ports.ts';
@@ -66,11 +68,13 @@ export async function createEnforcement(options: EnforcementOptions, adopt: Adop
   const metrics = createMetrics({ version: VERSION, nodeVersion: process.versions.node });
   const warn = (message: string, fields?: Record<string, unknown>): void => log.warn(message, fields);
   const peppers = await openPeppers(first.config, options.env, warn);
+  log.info('starting', startFacts(first));
   const { url, prefix, timeout } = first.config.store;
   const store = await openStore({ url, prefix, timeoutMs: timeout, clock: Date.now, observe: metrics.storeObserver, warn });
   try {
     return await assemble({ options, first, log, metrics, peppers, store, adopt });
   } catch (fault) {
+    metrics.close();
     await store.close();
     throw fault;
   }
@@ -170,6 +174,19 @@ async function assemble({ options, first, log, metrics, peppers, store, adopt }:
   };
 }
 
+/** What is used, with absolute paths: relative ones depend on where the process was started. */
+function startFacts({ config, file, hash }: LoadedConfig) {
+  const { pepper } = config.credentials;
+  return {
+    version: VERSION,
+    node: process.versions.node,
+    config: file,
+    hash,
+    store: config.store.url.startsWith('sqlite:') ? `sqlite:${resolve(config.store.url.slice('sqlite:'.length))}` : withoutPassword(config.store.url),
+    pepper: pepper.startsWith('file:') ? `file:${resolve(pepper.slice('file:'.length))}` : pepper,
+  };
+}
+
 function compile({ config, hash }: LoadedConfig): InForce {
   return { config, policy: compilePolicy(config, hash) };
 }
@@ -204,7 +221,6 @@ function cachedKeys(config: Config, { store, peppers, log, metrics, inForce }: C
   return new CachedKeys({
     store: store.keys,
     peppers,
-    prefix: config.credentials.prefix,
     maxStalenessMs: config.store.maxStaleness,
     lastHeardMs: () => store.changes.lastHeardMs(),
     now: Date.now,

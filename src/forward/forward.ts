@@ -23,6 +23,8 @@ export interface ForwardJob {
   readonly contentLength: number | null;
   /** Name, value, name, value: added to the answer, in place of the upstream's of the same name. */
   readonly answerFields: readonly string[];
+  /** Whether the client's connection is to end with this answer; asked when the answer begins. */
+  readonly isLast: () => boolean;
   /** Called before the body is first read, when there is a connection: writes 100 Continue. */
   readonly beforeBody: (() => void) | null;
 }
@@ -129,7 +131,7 @@ class Forwarding implements AnswerSink {
     const head = status < 600 ? readReturnedHead(status, rawHeaders, this.#job.answerFields) : undefined;
     if (!head) return this.#refuseAnswer(status < 600 ? 'framing' : `status ${status}`);
     // An answer before the whole body was read may be the last thing that is understood on the connection.
-    if (this.#hasUnreadBody()) head.fields.push('Connection', 'close');
+    if (this.#hasUnreadBody() || this.#job.isLast()) head.fields.push('Connection', 'close');
     if (!this.#answer.begin(status, reason, head)) return this.#refuseAnswer('a field cannot be passed on');
     this.#headAt = performance.now();
   }

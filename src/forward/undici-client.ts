@@ -1,5 +1,6 @@
 // Carries requests over undici's pool with a hand-written handler: `dispatch` is the cheapest way in, and the
 // only one that tells a failed connection from a failed request.
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { buildConnector, type Dispatcher, Pool } from 'undici';
 import { BOUNDS } from '../core/bounds.ts';
@@ -15,14 +16,11 @@ import type {
 export class UndiciClient implements UpstreamClient {
   readonly #pool: Pool;
   readonly #limits: UpstreamLimits;
-  #underWay = 0;
-  /** Whether what starts now does so on a connection that was opened for it. */
-  #isOpening = false;
+  readonly #load: Load = { underWay: 0, isOpening: false };
 
   /** @param origin such as `http://127.0.0.1:3000` */
   constructor(origin: string, limits: UpstreamLimits) {
     this.#limits = limits;
-    const connect = buildConnector({ allowH2: false, timeout: limits.connectTimeout });
     this.#pool = new Pool(origin, {
       allowH2: false,
       useMilo: false,
@@ -33,33 +31,18 @@ export class UndiciClient implements UpstreamClient {
       keepAliveTimeout: BOUNDS.upstreamKeepAliveMs,
       keepAliveMaxTimeout: BOUNDS.upstreamKeepAliveMs,
       maxHeaderSize: BOUNDS.upstreamHeaderBytes,
-      connect: (options, opened) => {
-        connect(options, (...result) => {
-          // The waiting request starts inside of this call.
-          this.#isOpening = true;
-          try {
-            opened(...result);
-          } finally {
-            this.#isOpening = false;
-          }
-        });
-      },
+      connect: connector(limits.connectTimeout, this.#load),
     });
   }
 
   get hasRoom(): boolean {
-    return this.#underWay < this.#limits.maxConnections + BOUNDS.upstreamQueue;
+    return this.#load.underWay < this.#limits.maxConnections + BOUNDS.upstreamQueue;
   }
 
   send(request: UpstreamRequest, sink: AnswerSink): Exchange {
-    const waitMs = this.#underWay >= this.#limits.maxConnections ? this.#limits.responseTimeout : null;
-    this.#underWay++;
-    const exchange = new UndiciExchange(
-      sink,
-      waitMs,
-      () => !this.#isOpening,
-      () => this.#underWay--,
-    );
+    const { maxConnections, responseTimeout } = this.#limits;
+    const hasToWait = this.#load.underWay >= maxConnections;
+    const exchange = new UndiciExchange(sink, this.#load, responseTimeout, hasToWait);
     const { contentLength, fields } = request;
     this.#pool.dispatch(
       {
@@ -83,32 +66,66 @@ export class UndiciClient implements UpstreamClient {
   }
 }
 
+/** What a pool is doing, shared with its exchanges. */
+interface Load {
+  /** Requests that wait or are being carried. */
+  underWay: number;
+  /** Whether a request that starts now does so on a connection that was opened for it. */
+  isOpening: boolean;
+}
+
+/** Opens connections; undici's own timeout for it is late by up to a second. */
+function connector(timeoutMs: number, load: Load): buildConnector.connector {
+  const connect = buildConnector({ allowH2: false, timeout: 0 }) as (
+    ...parameters: Parameters<buildConnector.connector>
+  ) => Socket;
+  return (options, opened) => {
+    const timer = setTimeout(
+      () => socket.destroy(Object.assign(new Error('connecting'), { code: 'ETIMEDOUT' })),
+      timeoutMs,
+    );
+    const socket = connect(options, (...result) => {
+      clearTimeout(timer);
+      // The request that waits for the connection starts inside of this call.
+      load.isOpening = true;
+      try {
+        opened(...result);
+      } finally {
+        load.isOpening = false;
+      }
+    });
+  };
+}
+
+/** Below this a response timeout gets a timer of its own, ms: the pool's are cheap, and late by up to a second. */
+const EXACT_BELOW_MS = 5_000;
+
 class UndiciExchange implements Exchange, Dispatcher.DispatchHandler {
   isDispatched = false;
   readonly #sink: AnswerSink;
-  readonly #isOnReused: () => boolean;
-  readonly #ended: () => void;
-  #waiting: NodeJS.Timeout | undefined;
+  readonly #load: Load;
+  readonly #responseMs: number;
+  #timer: NodeJS.Timeout | undefined;
   #controller: Dispatcher.DispatchController | null = null;
   /** The sink is to hear nothing more. */
   #isOver = false;
   #isReused = false;
+  /** Whether a byte of an answer came, and whether its final head did. */
   #hasAnswer = false;
+  #hasHead = false;
   #interim = 0;
 
-  /** @param waitMs how long it may wait for a connection; null where one is free or can be opened */
-  constructor(sink: AnswerSink, waitMs: number | null, isOnReused: () => boolean, ended: () => void) {
+  constructor(sink: AnswerSink, load: Load, responseMs: number, hasToWait: boolean) {
     this.#sink = sink;
-    this.#isOnReused = isOnReused;
-    this.#ended = ended;
-    if (waitMs !== null) {
-      this.#waiting = setTimeout(() => this.#fail('timeout', 'no connection became free'), waitMs);
-    }
+    this.#load = load;
+    this.#responseMs = responseMs;
+    load.underWay++;
+    if (hasToWait) this.#expect('no connection became free');
   }
 
   abort(): void {
     this.#isOver = true;
-    clearTimeout(this.#waiting);
+    clearTimeout(this.#timer);
     // One that still waits for a connection is given up when its turn comes.
     this.#controller?.abort(ABORTED);
   }
@@ -122,10 +139,14 @@ class UndiciExchange implements Exchange, Dispatcher.DispatchHandler {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    clearTimeout(this.#waiting);
+    clearTimeout(this.#timer);
     this.#controller = controller;
-    this.#isReused = this.#isOnReused();
+    this.#isReused = !this.#load.isOpening;
     if (this.#isOver) controller.abort(ABORTED);
+  }
+
+  onRequestSent(): void {
+    if (!this.#isOver && !this.#hasHead && this.#responseMs < EXACT_BELOW_MS) this.#expect('no answer');
   }
 
   onResponseStarted(): void {
@@ -139,6 +160,8 @@ class UndiciExchange implements Exchange, Dispatcher.DispatchHandler {
       if (status === 101 || ++this.#interim > BOUNDS.upstreamInterim) this.#fail('invalid', `status ${status}`);
       return;
     }
+    clearTimeout(this.#timer);
+    this.#hasHead = true;
     this.#sink.head(status, reason, texts(controller.rawHeaders));
   }
 
@@ -147,20 +170,24 @@ class UndiciExchange implements Exchange, Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
-    this.#ended();
+    this.#load.underWay--;
     if (this.#isOver) return;
     this.#isOver = true;
     this.#sink.end(texts(controller.rawTrailers));
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: NodeJS.ErrnoException): void {
-    this.#ended();
-    clearTimeout(this.#waiting);
+    this.#load.underWay--;
+    clearTimeout(this.#timer);
     if (this.#isOver) return;
     this.#isOver = true;
     const failure = this.#failureOf(error);
     if (this.isDispatched) this.#sink.failed(failure);
     else queueMicrotask(() => this.#sink.failed(failure));
+  }
+
+  #expect(detail: string): void {
+    this.#timer = setTimeout(() => this.#fail('timeout', detail), this.#responseMs);
   }
 
   #fail(kind: UpstreamFailure['kind'], detail: string): void {

@@ -59,7 +59,7 @@ interface Head {
 }
 
 const NO_UPGRADES: readonly string[] = [];
-const HOST = /^(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9_])?\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
+const HOST = /^(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9_])?\.?|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/i;
 const DIGITS = /^\d{1,15}$/;
 
 function readHead(request: IncomingMessage): Head | Denial {
@@ -81,6 +81,10 @@ function readHead(request: IncomingMessage): Head | Denial {
         if (host !== undefined) return ambiguous('two Host fields');
         host = value;
         break;
+      case 6:
+        // node:http takes any value that has 100-continue in it.
+        if (isField(name, 'expect') && value.toLowerCase() !== '100-continue') return deny('expectation_failed');
+        break;
       case 7:
         if (isField(name, 'upgrade')) upgrade += `,${value}`;
         break;
@@ -101,10 +105,15 @@ function readHead(request: IncomingMessage): Head | Denial {
     }
   }
   if (bytes > BOUNDS.headerBytes) return deny('headers_too_large');
-  if (host === undefined || !HOST.test(host)) return ambiguous('Host');
+  if (host === undefined || !isHost(host)) return ambiguous('Host');
   const contentLength = bodyLength(request.httpVersion, transferEncoding, length);
   if (contentLength === undefined) return ambiguous('framing');
   return { host, contentLength, upgrades: upgrade === '' ? NO_UPGRADES : askedUpgrades(upgrade, connection) };
+}
+
+function isHost(host: string): boolean {
+  const match = HOST.exec(host);
+  return match !== null && Number(match[1] ?? 0) <= 65_535;
 }
 
 /** The declared length, null for chunked, undefined for framing that two readers could take differently. */

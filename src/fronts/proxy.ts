@@ -203,7 +203,6 @@ class HttpExchange extends Exchange {
   protected async forward(request: Admitted): Promise<void> {
     const { upstream, path, fields, answerFields: extra } = this.outgoing(request);
     const response = this.#response;
-    if (this.isDraining) extra.push('Connection', 'close');
     const forwarded = await forwardHttp({
       upstream,
       method: request.method,
@@ -214,6 +213,7 @@ class HttpExchange extends Exchange {
       maxBodyBytes: request.route.maxBodyBytes,
       contentLength: request.contentLength,
       answerFields: extra,
+      isLast: () => this.isDraining,
       beforeBody: this.#expectsContinue ? () => response.writeContinue() : null,
     });
     this.journey.forwarded(forwarded);

@@ -40,7 +40,7 @@ function requestLine(level: LogLevel, atMs: number, record: RequestRecord): stri
     `,"missing":${list(record.missing)},"limit":${quoted(record.violated && record.violated.join(','))}` +
     `,"overheadMs":${milliseconds(record.overheadMs)},"upstreamMs":${milliseconds(record.upstreamMs)}` +
     `,"bytesIn":${number(record.bytesIn)},"bytesOut":${number(record.bytesOut)}` +
-    `,"userAgent":${quoted(record.userAgent)},"durationMs":${milliseconds(record.durationMs)}${detail}}\n`
+    `,"userAgent":${quoted(record.userAgent)}${detail}}\n`
   );
 }
 

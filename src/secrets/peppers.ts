@@ -41,7 +41,7 @@ export async function openPeppers(
 ): Promise<Peppers> {
   const { pepper, previousPeppers } = settings.credentials;
   const path = filePathOf(pepper);
-  if (path !== undefined && makesPepper(settings) && (await makePepperFile(path)))
+  if (path !== undefined && makesPepper(settings) && (await makePepperFor(settings.store.url, path)))
     warn(`made a new pepper in ${path}; keep a copy of it, because without it no key works`);
   const current = await openPepper(pepper, env, warn);
   const previous: Pepper[] = [];
@@ -97,6 +97,21 @@ async function readPepper(reference: string, env: NodeJS.ProcessEnv): Promise<Bu
         'make one with: head -c 48 /dev/urandom | base64',
     );
   return secret;
+}
+
+/**
+ * Whether this process made the pepper of a store. A new one would make all keys of a database that is there
+ * already useless; the pepper is older than its database, so the database is looked at first.
+ */
+async function makePepperFor(storeUrl: string, path: string): Promise<boolean> {
+  const database = storeUrl.slice('sqlite:'.length);
+  const hasDatabase = await exists(database);
+  if (hasDatabase && !(await exists(path)))
+    throw new SecretFault(
+      `the pepper ${path} is missing, and without it no key in ${database} works; ` +
+        'put its copy back, or remove the database to begin anew',
+    );
+  return await makePepperFile(path);
 }
 
 /** Whether this process made the file. It appears whole or not at all: a link never replaces another's file. */

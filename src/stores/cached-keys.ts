@@ -2,7 +2,6 @@
 // says which key to forget, and silence for longer than `maxStaleness` makes every entry useless until the
 // store has been asked again. Texts that no key has are remembered too, for a short time.
 import { hash } from 'node:crypto';
-import { classifyKeyText } from '../core/api-key.ts';
 import { BOUNDS } from '../core/bounds.ts';
 import { StoreFault } from '../core/fault.ts';
 import type { KeyRecord, Pepper } from '../core/key-record.ts';
@@ -11,8 +10,6 @@ import type { Change, Clock, Found, KeyStore } from '../core/ports.ts';
 export interface CachedKeysOptions {
   readonly store: KeyStore;
   readonly peppers: { readonly current: Pepper; readonly previous: readonly Pepper[] };
-  /** First part of minted keys. */
-  readonly prefix: string;
   /** Longest time an entry may be believed without hearing from the store. */
   readonly maxStalenessMs: number;
   /** When the change feed last heard from the store. */
@@ -94,12 +91,10 @@ export class CachedKeys {
   }
 
   async #ask(key: string, text: string): Promise<Found> {
-    const { store, peppers, prefix, now, onTampered, onOldPepper } = this.#options;
+    const { store, peppers, now, onTampered, onOldPepper } = this.#options;
     const changes = this.#changes;
-    const isMinted = classifyKeyText(prefix, text) === 'minted';
-    const digests = [peppers.current, ...peppers.previous].flatMap((pepper) =>
-      isMinted ? [pepper.digest(text)] : pepper.digestsOf(text),
-    );
+    // A minted text may have been imported by its SHA-256 from another gateway.
+    const digests = [peppers.current, ...peppers.previous].flatMap((pepper) => pepper.digestsOf(text));
     const found = await store.findByDigest(digests);
     const nowMs = now();
     if (found === 'absent') {
@@ -115,7 +110,7 @@ export class CachedKeys {
     if (!secret) return 'absent';
     const endsAt = secret.endsAt ?? Number.POSITIVE_INFINITY;
     if (endsAt <= nowMs) return 'absent';
-    if (digests.indexOf(secret.digest) >= (isMinted ? 1 : 2)) onOldPepper(found, secret.digest, text);
+    if (digests.indexOf(secret.digest) >= DIGESTS_A_PEPPER) onOldPepper(found, secret.digest, text);
     if (changes === this.#changes) this.#remember(key, found, endsAt, nowMs);
     return found;
   }
@@ -166,6 +161,9 @@ export class CachedKeys {
     if (texts?.size === 0) this.#textsById.delete(entry.record.id);
   }
 }
+
+/** Digests of one text under one pepper: see {@link Pepper.digestsOf}. */
+const DIGESTS_A_PEPPER = 2;
 
 /** The cache holds no key's text: a heap dump shows digests. */
 function cacheKey(text: string): string {

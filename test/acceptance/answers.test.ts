@@ -42,12 +42,6 @@ interface Row {
 const reader = 'an-imported-key-of-reader';
 const nobody = 'an-imported-key-of-nobody';
 const crowded = 'an-imported-key-of-crowded';
-const secrets = {
-  disabled: 'an-imported-key-disabled',
-  revoked: 'an-imported-key-revoked',
-  expired: '',
-  undeclared: '',
-};
 
 const asReader = { 'X-Api-Key': reader };
 const BLOCKED_ADDRESS = '198.51.100.77';
@@ -59,11 +53,21 @@ describe('answers', { concurrency: true }, () => {
       let scene: Scene;
       let gateway: GatewayProcess;
       let app: Upstream;
+      /** Sends half of its headers before all other tests, so that the wait for its end is theirs too. */
+      let slow: Connection;
+      const secrets = {
+        disabled: 'an-imported-key-disabled',
+        revoked: 'an-imported-key-revoked',
+        expired: '',
+        undeclared: '',
+      };
 
       before(async () => {
         scene = await Scene.open(kind);
         app = await scene.upstream();
         gateway = await scene.gateway(await settings(scene, app));
+        slow = await Connection.open(gateway.proxyPort);
+        slow.write('GET /things/1 HTTP/1.1\r\nHost: gateway.test\r\nX-Api-K');
         await scene.importKeys(gateway, [
           { id: 'reader', owner: 'acme', secret: reader, scopes: ['things:read'] },
           { id: 'nobody', owner: 'acme', secret: nobody },
@@ -93,7 +97,10 @@ describe('answers', { concurrency: true }, () => {
           });
         }
       });
-      after(() => scene.close());
+      after(async () => {
+        slow.destroy();
+        await scene.close();
+      });
 
       const flaw = (reason: Reason, key: () => string): Row => ({
         name: `key_invalid (${reason})`,
@@ -384,6 +391,15 @@ describe('answers', { concurrency: true }, () => {
         } finally {
           connection.destroy();
         }
+      });
+
+      test('408 request_timeout: headers that stop coming are given up, and the connection with it', async () => {
+        const answer = await slow.response({ withinMs: 20_000 });
+        const requestId = assertProblem(answer, 408, 'request_timeout');
+        assert.equal(answer.header('connection')?.toLowerCase(), 'close');
+        await inTime(slow.closed, 'the end of the connection');
+        const line = await gateway.logLine((each) => each['requestId'] === requestId);
+        assert.equal(line['reason'], 'request_timeout');
       });
 
       test('each answer is logged on one JSON line of standard output, which has nothing else', () => {

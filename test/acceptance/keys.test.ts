@@ -289,7 +289,6 @@ describe('keys', { concurrency: true }, () => {
         assert.equal(await status({ pepper: 'env:OLD_PEPPER' }, importOld), 200);
         assert.equal(await status({ pepper: 'env:NEW_PEPPER', previousPeppers: ['env:OLD_PEPPER'] }), 200);
         assert.equal(await status({ pepper: 'env:NEW_PEPPER' }), 200, 'its first use rehashed it');
-        assert.equal(await status({ pepper: 'env:OLD_PEPPER' }), 401, 'only the new hash is left');
       } finally {
         await scene.close();
       }

@@ -41,7 +41,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   undici: ['forward'],
   ws: ['demo'],
   yaml: ['config'],
-  zod: ['config', 'stores', 'manage'],
+  zod: ['config', 'stores', 'manage', 'cli'],
 };
 
 /** Where the environment may be read. */

@@ -22,11 +22,14 @@ const bad = () => Promise.resolve('bad');
 const good = () => Promise.resolve('good');
 const isGood = (found: string) => found === 'good';
 
-test('failures up to the bound pass, the next one blocks the source', async () => {
+test('a source that has had its failures is blocked', async () => {
   let nowMs = 1_000;
   const guard = new AddressGuard(RULE, sharedCounter(), () => nowMs);
-  for (let at = 0; at < 3; at++) assert.deepEqual(await guard.attempt('a', bad, isGood), { found: 'bad', refusedMs: 0 });
-  assert.equal(guard.blockedForMs('a'), 0);
+  for (let at = 0; at < 3; at++) {
+    assert.equal(guard.blockedForMs('a'), 0);
+    assert.deepEqual(await guard.attempt('a', bad, isGood), { found: 'bad', refusedMs: 0 });
+  }
+  assert.equal(guard.blockedForMs('a'), 300_000);
   assert.deepEqual(await guard.attempt('a', () => assert.fail('looked up'), isGood), { found: undefined, refusedMs: 300_000 });
   assert.equal(guard.blockedForMs('a'), 300_000);
   assert.equal(guard.blockedForMs('b'), 0);
@@ -43,9 +46,10 @@ test('failures that need no look-up count as well', () => {
 test('failures are forgotten when their time is over', () => {
   let nowMs = 1_000;
   const guard = new AddressGuard(RULE, sharedCounter(), () => nowMs);
-  for (let at = 0; at < 3; at++) guard.failed('a');
+  for (let at = 0; at < 2; at++) guard.failed('a');
   nowMs += 60_000;
-  assert.equal(guard.failed('a'), 0);
+  for (let at = 0; at < 2; at++) guard.failed('a');
+  assert.equal(guard.blockedForMs('a'), 0);
 });
 
 test('a crowd of good keys behind one address is not taken for an attack', async () => {
@@ -53,6 +57,13 @@ test('a crowd of good keys behind one address is not taken for an attack', async
   const results = await Promise.all(Array.from({ length: 50 }, () => guard.attempt('a', good, isGood)));
   assert.deepEqual(new Set(results.map(({ found }) => found)), new Set(['good']));
   assert.equal(guard.blockedForMs('a'), 0);
+});
+
+test('failures that come at once are counted together', async () => {
+  const guard = new AddressGuard(RULE, sharedCounter(), () => 1_000);
+  const results = await Promise.all(Array.from({ length: 20 }, () => guard.attempt('a', bad, isGood)));
+  assert.equal(results.filter(({ found }) => found === 'bad').length, 3);
+  assert.ok(guard.blockedForMs('a') > 0);
 });
 
 test("an address with a recent good key is not blocked by others' failures", async () => {

@@ -180,7 +180,7 @@ describe('bodies that are too large or too slow', () => {
     assert.match(await client.rest(), /X-Code: body_too_large/);
     assert.equal(codeOf(await outcome()), 'body_too_large');
     await upstream.connections[0]!.closed();
-    assert.doesNotMatch(upstream.connections[0]!.text, /de|\r\n0\r\n/);
+    assert.doesNotMatch(upstream.connections[0]!.text, /\r\nde|\r\n0\r\n/);
   });
 
   test('a body of just maxBody passes', async () => {
@@ -206,8 +206,10 @@ describe('bodies that are too large or too slow', () => {
 describe('retries: connection failures only, before a byte was sent', () => {
   test('the next target gets the request, its body untouched', async () => {
     const upstream = await startRecordingUpstream(async (connection) => {
-      await connection.until('hello');
-      connection.socket.write(plainAnswer());
+      for (let from = 0; ; from = connection.text.length) {
+        await connection.until('hello', from);
+        connection.socket.write(plainAnswer());
+      }
     });
     const { port } = await scenes.before([await deadOrigin(), upstream.origin]);
     const post = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello';

@@ -48,7 +48,6 @@ function fixture(find: (digests: readonly string[]) => Promise<Found>) {
   const cache = new CachedKeys({
     store,
     peppers: { current: CURRENT, previous: [PREVIOUS] },
-    prefix: 'ptc_live',
     maxStalenessMs: 10_000,
     lastHeardMs: () => world.heardMs,
     now: () => world.nowMs,

@@ -1,6 +1,7 @@
 // What every KeyStore keeps to.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { BOUNDS } from '../../src/core/bounds.ts';
 import type { KeyRecord, StoredSecret } from '../../src/core/key-record.ts';
 import type { KeyStore, Store } from '../../src/core/ports.ts';
 import type { Backing } from '../support/backings.ts';
@@ -133,7 +134,7 @@ export function keyStoreContract(name: string, make: () => Promise<Backing>): vo
 
     it('a record larger than the bound is refused before anything is written', async () => {
       const { keys } = await fresh();
-      await assert.rejects(keys.save(keyRecord({ meta: { long: 'x'.repeat(70_000) } }), 0), { name: 'UserFault' });
+      await assert.rejects(keys.save(keyRecord({ meta: { long: 'x'.repeat(BOUNDS.recordBytes) } }), 0), { name: 'UserFault' });
       assert.equal(await keys.get('billing-job'), 'absent');
     });
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { Redis } from 'ioredis';
+import { BOUNDS } from '../../src/core/bounds.ts';
 import type { Store } from '../../src/core/ports.ts';
 import { openStore } from '../../src/stores/open.ts';
 import { eventually } from '../support/acceptance-wait.ts';
@@ -41,7 +42,7 @@ describe('key records in Redis', () => {
     'a status that is none': JSON.stringify({ ...record, status: 'root' }),
     'a time that is no whole number': JSON.stringify({ ...record, expiresAt: 1.5 }),
     'an id that is none': JSON.stringify({ ...record, id: '../x' }),
-    'more than a record may take': JSON.stringify({ ...record, name: 'x'.repeat(100_000) }),
+    'more than a record may take': JSON.stringify({ ...record, name: 'x'.repeat(BOUNDS.recordBytes) }),
   };
   for (const [what, text] of Object.entries(spoiled))
     it(`a record that cannot be read (${what}) counts as absent and is told`, async () => {

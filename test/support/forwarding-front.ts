@@ -79,6 +79,7 @@ export async function startFront(
       maxBodyBytes: more.maxBodyBytes ?? 1024 ** 3,
       contentLength: headers['transfer-encoding'] === undefined ? length : null,
       answerFields,
+      isLast: () => false,
       beforeBody: expectsContinue ? () => response.writeContinue() : null,
     })
       .then((forwarded) => {
