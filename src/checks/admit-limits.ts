@@ -25,7 +25,10 @@ export function admitLimits(take: TakeLimits, hold: HoldSeat): Check<Needs, Limi
     async function admit(): Promise<Verdict> {
       let taken: Taken;
       try {
-        taken = await take(limits.map((limit) => demandOf(limit, request)), seat);
+        taken = await take(
+          limits.map((limit) => demandOf(limit, request)),
+          seat,
+        );
       } catch (fault) {
         if (fault instanceof StoreFault) return deny('store_unavailable', { retryAfterS: 1, detail: fault.message });
         throw fault;

@@ -31,7 +31,8 @@ export function authenticateKey(keys: KeyFinder, guard: AddressGuard): Check<Nee
     if (credential.kind === 'none') return deny('key_missing');
     if (credential.kind === 'many') return deny('key_ambiguous');
     const { text } = credential;
-    if (classifyKeyText(policy.credentials.prefix, text) === 'malformed') return failed('malformed', guard.failed(source));
+    if (classifyKeyText(policy.credentials.prefix, text) === 'malformed')
+      return failed('malformed', guard.failed(source));
     const recalled = keys.recall(text);
     return recalled === undefined ? askStore(text) : conclude(judge(request, recalled), 0);
 

@@ -4,7 +4,10 @@ import { fieldValues, isField } from '../core/fields.ts';
 import type { CredentialPlaces } from '../core/policy.ts';
 
 /** The one credential's text, none, or more than one. */
-export type Credential = { readonly kind: 'one'; readonly text: string } | { readonly kind: 'none' } | { readonly kind: 'many' };
+export type Credential =
+  | { readonly kind: 'one'; readonly text: string }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'many' };
 
 export function readCredential(places: CredentialPlaces, rawHeaders: readonly string[], query: string): Credential {
   let text: string | undefined;
@@ -21,7 +24,10 @@ export function readCredential(places: CredentialPlaces, rawHeaders: readonly st
       count++;
     }
   }
-  if (count > 1 || (places.acceptsBearer && text !== undefined && fieldValues(rawHeaders, 'authorization').length > 1)) {
+  if (
+    count > 1 ||
+    (places.acceptsBearer && text !== undefined && fieldValues(rawHeaders, 'authorization').length > 1)
+  ) {
     return MANY;
   }
   return text === undefined ? NONE : { kind: 'one', text };

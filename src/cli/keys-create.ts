@@ -25,8 +25,9 @@ Examples:
     );
   takesJson(takesConfig(takesGrants(command))).action(async (id: string | undefined) => {
     const options = command.opts();
-    const { meta, ...grants } = grantsOf(options, Date.now());
     await withManagement(command, context, async (management) => {
+      // The time from now counts from here: opening the store may take a while.
+      const { meta, ...grants } = grantsOf(options, Date.now());
       const minted = await management.keys.create({ ...(id !== undefined && { id }), grants, ...(meta && { meta }) });
       const view = management.keys.describe(minted.record);
       const headline = `Key ${view.id} is made.`;

@@ -23,12 +23,13 @@ Examples:
     );
   takesJson(takesConfig(takesClearing(takesGrants(command)))).action(async (id: string) => {
     const options = command.opts();
-    const patch = grantsOf(options, Date.now());
-    if (Object.keys(patch).length === 0) {
+    if (Object.keys(grantsOf(options, Date.now())).length === 0) {
       throw new UserFault('nothing to change was given; portcullis keys update --help lists what can be', 2);
     }
     await withManagement(command, context, async ({ keys: service }) => {
-      await printKey(context, service.describe(await service.update(id, patch)), Boolean(options['json']));
+      // The time from now counts from here: opening the store may take a while.
+      const record = await service.update(id, grantsOf(options, Date.now()));
+      await printKey(context, service.describe(record), Boolean(options['json']));
     });
   });
 }

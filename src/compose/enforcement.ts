@@ -70,7 +70,14 @@ export async function createEnforcement(options: EnforcementOptions, adopt: Adop
   const peppers = await openPeppers(first.config, options.env, warn);
   log.info('starting', startFacts(first));
   const { url, prefix, timeout } = first.config.store;
-  const store = await openStore({ url, prefix, timeoutMs: timeout, clock: Date.now, observe: metrics.storeObserver, warn });
+  const store = await openStore({
+    url,
+    prefix,
+    timeoutMs: timeout,
+    clock: Date.now,
+    observe: metrics.storeObserver,
+    warn,
+  });
   try {
     return await assemble({ options, first, log, metrics, peppers, store, adopt });
   } catch (fault) {
@@ -182,7 +189,9 @@ function startFacts({ config, file, hash }: LoadedConfig) {
     node: process.versions.node,
     config: file,
     hash,
-    store: config.store.url.startsWith('sqlite:') ? `sqlite:${resolve(config.store.url.slice('sqlite:'.length))}` : withoutPassword(config.store.url),
+    store: config.store.url.startsWith('sqlite:')
+      ? `sqlite:${resolve(config.store.url.slice('sqlite:'.length))}`
+      : withoutPassword(config.store.url),
     pepper: pepper.startsWith('file:') ? `file:${resolve(pepper.slice('file:'.length))}` : pepper,
   };
 }
@@ -227,7 +236,9 @@ function cachedKeys(config: Config, { store, peppers, log, metrics, inForce }: C
     onEvent: (event) => metrics.cacheEvent(event),
     onTampered: (record) => {
       metrics.tampered();
-      log.error('a key record has a wrong MAC and counts as unknown; someone wrote to the store without the pepper', { key: record.id });
+      log.error('a key record has a wrong MAC and counts as unknown; someone wrote to the store without the pepper', {
+        key: record.id,
+      });
     },
     onOldPepper: rehash,
   });
@@ -244,5 +255,9 @@ function isSameGuard({ guard: a }: Policy, { guard: b }: Policy): boolean {
 function labelNames(config: Config) {
   const plans = Object.values(config.plans).flatMap((plan) => Object.keys(plan.limits));
   const routes = Object.values(config.routes).flatMap((route) => Object.keys(route.limits ?? {}));
-  return { routes: Object.keys(config.routes), upstreams: Object.keys(config.upstreams), limits: [...new Set([...plans, ...routes])] };
+  return {
+    routes: Object.keys(config.routes),
+    upstreams: Object.keys(config.upstreams),
+    limits: [...new Set([...plans, ...routes])],
+  };
 }

@@ -21,7 +21,10 @@ export interface PortcullisMiddleware extends RequestHandler {
   close(): Promise<void>;
 }
 
-export async function createExpressMiddleware({ config, env = process.env }: ExpressOptions): Promise<PortcullisMiddleware> {
+export async function createExpressMiddleware({
+  config,
+  env = process.env,
+}: ExpressOptions): Promise<PortcullisMiddleware> {
   let inForce: { policy: Policy; headerRules: HeaderRules } | undefined;
   const enforcement = await createEnforcement({ config, env }, ({ policy }) => {
     inForce = { policy, headerRules: compileHeaderRules(policy.credentials, policy.identity) };

@@ -61,7 +61,8 @@ export async function startGateway({ config, env = process.env }: GatewayOptions
 /** The middleware form leaves forwarding to the application; a gateway has to know where to. */
 function refuseWithoutUpstream({ routeList }: Policy): void {
   const route = routeList.find(({ upstream }) => upstream === null);
-  if (route) throw new UserFault(`route ${route.name} has no upstream; add one under upstreams and name it in the route`, 78);
+  if (route)
+    throw new UserFault(`route ${route.name} has no upstream; add one under upstreams and name it in the route`, 78);
 }
 
 class Gateway implements RunningGateway {
@@ -99,7 +100,9 @@ class Gateway implements RunningGateway {
       await once(this.#ops, 'listening');
       return this.#ops.address() as AddressInfo;
     });
-    this.proxyAddress = await addressed(listen.proxy, 'listen.proxy', (host, port) => this.#listener.listen(host, port));
+    this.proxyAddress = await addressed(listen.proxy, 'listen.proxy', (host, port) =>
+      this.#listener.listen(host, port),
+    );
     this.#enforcement.log.info('listening', { proxy: textOf(this.proxyAddress), ops: textOf(this.opsAddress) });
   }
 
@@ -152,18 +155,28 @@ class Gateway implements RunningGateway {
   }
 }
 
-async function addressed<T>(text: string, field: string, listen: (host: string, port: number) => Promise<T>): Promise<T> {
+async function addressed<T>(
+  text: string,
+  field: string,
+  listen: (host: string, port: number) => Promise<T>,
+): Promise<T> {
   const place = parseHostPort(text);
   if (!place.ok) throw new UserFault(`${field} ${text} ${place.problem}`, 78);
   try {
     return await listen(place.host, place.port);
   } catch (fault) {
-    throw new UserFault(`cannot listen at ${text} (${(fault as NodeJS.ErrnoException).code}); set ${field} to a free address of this machine`, 1, fault);
+    throw new UserFault(
+      `cannot listen at ${text} (${(fault as NodeJS.ErrnoException).code}); set ${field} to a free address of this machine`,
+      1,
+      fault,
+    );
   }
 }
 
 function upstreamStates(upstreams: Upstreams) {
-  return [...upstreams].flatMap((upstream) => upstream.states().map((state) => ({ upstream: upstream.name, ...state })));
+  return [...upstreams].flatMap((upstream) =>
+    upstream.states().map((state) => ({ upstream: upstream.name, ...state })),
+  );
 }
 
 function textOf({ address, port, family }: AddressInfo): string {

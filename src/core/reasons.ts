@@ -58,7 +58,11 @@ export const ANSWERS = {
   },
   address_blocked: { status: 429, title: 'Address blocked', when: 'too many failed attempts came from the address' },
   headers_too_large: { status: 431, title: 'Headers too large', when: 'the header section is larger than the bound' },
-  internal_error: { status: 500, title: 'Internal error', when: 'the gateway itself has a defect; the log has the details' },
+  internal_error: {
+    status: 500,
+    title: 'Internal error',
+    when: 'the gateway itself has a defect; the log has the details',
+  },
   upstream_unreachable: {
     status: 502,
     title: 'Upstream unreachable',

@@ -34,7 +34,6 @@ export interface ClientKnown {
   proto: 'http' | 'https';
 }
 
-
 /** After match-route. */
 export interface RouteKnown {
   route: Route;

@@ -74,7 +74,13 @@ export async function explain(policy: Policy, limits: LimitStore, question: Ques
     .thenWaivable('network', authorizeNetwork)
     .thenWaivable('scope', authorizeScope)
     .then('body', boundBody)
-    .thenWaivable('limits', admitLimits((demands, seat) => limits.peek(demands, seat), () => () => undefined));
+    .thenWaivable(
+      'limits',
+      admitLimits(
+        (demands, seat) => limits.peek(demands, seat),
+        () => () => undefined,
+      ),
+    );
   const { outcome, denial, deniedBy } = await sequence.run(state);
   const names = sequence.names.filter((name) => name !== 'body');
   const deniedAt = deniedBy === null ? names.length : names.indexOf(deniedBy);
@@ -120,17 +126,28 @@ function passText(check: string, state: RequestState): { result: 'pass' | 'skip'
     case 'route':
       return { result: 'pass', detail: `${route?.name} (${route?.path})${route?.isObserved ? ', mode observe' : ''}` };
     case 'upgrade':
-      return state.upgrades.length === 0 ? { result: 'skip', detail: 'no upgrade asked' } : { result: 'pass', detail: state.upgrades.join(', ') };
+      return state.upgrades.length === 0
+        ? { result: 'skip', detail: 'no upgrade asked' }
+        : { result: 'pass', detail: state.upgrades.join(', ') };
     case 'key':
-      return caller === null ? { result: 'skip', detail: state.admission } : { result: 'pass', detail: `${caller.keyId}, owner ${caller.owner ?? 'none'}` };
+      return caller === null
+        ? { result: 'skip', detail: state.admission }
+        : { result: 'pass', detail: `${caller.keyId}, owner ${caller.owner ?? 'none'}` };
     case 'network':
       return { result: 'pass', detail: 'allowed by route and key' };
     case 'scope':
       if (route?.scopes == null) return { result: 'skip', detail: 'the route asks for none' };
-      return caller === null ? { result: 'skip', detail: 'no key' } : { result: 'pass', detail: `granted: ${caller.scopes.join(' ')}` };
+      return caller === null
+        ? { result: 'skip', detail: 'no key' }
+        : { result: 'pass', detail: `granted: ${caller.scopes.join(' ')}` };
     case 'limits':
       if (state.limits.length === 0) return { result: 'skip', detail: 'none apply' };
-      return { result: 'pass', detail: state.limits.map(({ name, remaining, quota }) => `${name}: ${remaining} of ${quota} would be left`).join('; ') };
+      return {
+        result: 'pass',
+        detail: state.limits
+          .map(({ name, remaining, quota }) => `${name}: ${remaining} of ${quota} would be left`)
+          .join('; '),
+      };
     default:
       return { result: 'pass', detail: '' };
   }

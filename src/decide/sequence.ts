@@ -70,7 +70,12 @@ function runFrom(steps: readonly Step[], from: number, request: Running): Decisi
   return ALLOWED;
 }
 
-async function resume(steps: readonly Step[], at: number, request: Running, pending: Promise<Verdict>): Promise<Decision> {
+async function resume(
+  steps: readonly Step[],
+  at: number,
+  request: Running,
+  pending: Promise<Verdict>,
+): Promise<Decision> {
   const verdict = await pending;
   return verdict === undefined ? runFrom(steps, at + 1, request) : conclude(steps[at]!, request, verdict);
 }

@@ -15,7 +15,12 @@ import { RequestState } from '../decide/request-state.ts';
  * @param id the request's id
  * @param acceptedAtMs ms since the epoch
  */
-export function accept(request: IncomingMessage, policy: Policy, id: string, acceptedAtMs: number): RequestState | Denial {
+export function accept(
+  request: IncomingMessage,
+  policy: Policy,
+  id: string,
+  acceptedAtMs: number,
+): RequestState | Denial {
   const raw = request.url ?? '';
   if (raw.length > BOUNDS.targetBytes) return deny('uri_too_long');
   const head = readHead(request);
@@ -117,7 +122,11 @@ function isHost(host: string): boolean {
 }
 
 /** The declared length, null for chunked, undefined for framing that two readers could take differently. */
-function bodyLength(version: string, transferEncoding: string | undefined, length: string | undefined): number | null | undefined {
+function bodyLength(
+  version: string,
+  transferEncoding: string | undefined,
+  length: string | undefined,
+): number | null | undefined {
   if (transferEncoding !== undefined) {
     const isPlain = length === undefined && version === '1.1' && transferEncoding.toLowerCase() === 'chunked';
     return isPlain ? null : undefined;
@@ -128,7 +137,13 @@ function bodyLength(version: string, transferEncoding: string | undefined, lengt
 
 /** An Upgrade counts only where Connection names it (RFC 9110 section 7.8). */
 function askedUpgrades(upgrade: string, connection: string): readonly string[] {
-  if (!connection.toLowerCase().split(',').some((option) => option.trim() === 'upgrade')) return NO_UPGRADES;
+  if (
+    !connection
+      .toLowerCase()
+      .split(',')
+      .some((option) => option.trim() === 'upgrade')
+  )
+    return NO_UPGRADES;
   return upgrade
     .toLowerCase()
     .split(',')

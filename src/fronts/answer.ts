@@ -54,7 +54,10 @@ export function answerFields(requestId: string, limits: readonly LimitReport[]):
   if (limits.length > 0) {
     // draft-ietf-httpapi-ratelimit-headers: lists of items, `r` what is left, `t` seconds.
     fields.push('RateLimit-Policy', limits.map((limit) => limit.policyItem).join(', '));
-    fields.push('RateLimit', limits.map(({ name, remaining, resetS }) => `"${name}";r=${remaining};t=${resetS}`).join(', '));
+    fields.push(
+      'RateLimit',
+      limits.map(({ name, remaining, resetS }) => `"${name}";r=${remaining};t=${resetS}`).join(', '),
+    );
   }
   return fields;
 }

@@ -165,7 +165,10 @@ class Passage {
     const closesBehind = !this.#request.complete && length !== 0 && mustCloseBehind(length);
     this.#journey.refused(denial, answer.status, Buffer.byteLength(answer.body));
     this.#response.once('close', () => this.#journey.end());
-    this.#response.writeHead(answer.status, answer.closes || closesBehind ? [...answer.fields, 'Connection', 'close'] : [...answer.fields]);
+    this.#response.writeHead(
+      answer.status,
+      answer.closes || closesBehind ? [...answer.fields, 'Connection', 'close'] : [...answer.fields],
+    );
     this.#response.end(answer.body);
     if (closesBehind) lingerAndClose(this.#request);
     else this.#request.resume();
@@ -174,7 +177,9 @@ class Passage {
 
 /** The request as it came in: Express strips the mount path from `url`. */
 function originalOf(request: Request): IncomingMessage {
-  return request.url === request.originalUrl ? request : Object.create(request, { url: { value: request.originalUrl } });
+  return request.url === request.originalUrl
+    ? request
+    : Object.create(request, { url: { value: request.originalUrl } });
 }
 
 /** Fields that say how the message is framed, which the application's own parser still needs. */

@@ -68,7 +68,8 @@ export class Journey {
 
   /** An answer of ours was given. What was let through stays `allowed` where the upstream then failed. */
   refused(denial: Denial, status: number, bytesOut: number): void {
-    if (this.#upstream === null || denial.code === 'body_too_large' || denial.code === 'request_timeout') this.#outcome = 'denied';
+    if (this.#upstream === null || denial.code === 'body_too_large' || denial.code === 'request_timeout')
+      this.#outcome = 'denied';
     this.#reason = denial.reason;
     this.#denial = denial;
     this.#detail = denial.detail ?? null;

@@ -65,7 +65,9 @@ class NodeListener implements Listener {
       })
       .on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
       .on('connect', (request, socket, head) => this.#upgrade(request, socket, head))
-      .on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket) => this.#malformed(error, socket));
+      .on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket) =>
+        this.#malformed(error, socket),
+      );
   }
 
   listen(host: string, port: number): Promise<AddressInfo> {

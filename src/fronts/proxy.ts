@@ -61,9 +61,20 @@ export class ProxyFront implements Front {
   malformed(code: Code, socket: Socket, firstLine: string): string {
     const { policy } = this.#options.runtime();
     const peer = peerOf(socket);
-    const journey = new Journey(this.#options.recorder, requestIdOf([], peer, policy), [], peer?.text ?? '', this.#options.now());
+    const journey = new Journey(
+      this.#options.recorder,
+      requestIdOf([], peer, policy),
+      [],
+      peer?.text ?? '',
+      this.#options.now(),
+    );
     const { denial, method } = denialOfMalformed(code, firstLine, policy);
-    const answer = answerProblem(denial, { requestId: journey.requestId, credentials: policy.credentials, limits: [], upgrades: [] });
+    const answer = answerProblem(denial, {
+      requestId: journey.requestId,
+      credentials: policy.credentials,
+      limits: [],
+      upgrades: [],
+    });
     journey.method = method;
     journey.refused(denial, answer.status, answer.body.length);
     journey.end();
@@ -175,7 +186,12 @@ class HttpExchange extends Exchange {
   readonly #response: ServerResponse;
   readonly #expectsContinue: boolean;
 
-  constructor(options: ProxyFrontOptions, request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) {
+  constructor(
+    options: ProxyFrontOptions,
+    request: IncomingMessage,
+    response: ServerResponse,
+    expectsContinue: boolean,
+  ) {
     super(options, request);
     this.#response = response;
     this.#expectsContinue = expectsContinue;
@@ -217,7 +233,8 @@ class HttpExchange extends Exchange {
       beforeBody: this.#expectsContinue ? () => response.writeContinue() : null,
     });
     this.journey.forwarded(forwarded);
-    if (forwarded.kind === 'failed') return this.refuse(deny(forwarded.code, { detail: forwarded.detail }), request as RequestState);
+    if (forwarded.kind === 'failed')
+      return this.refuse(deny(forwarded.code, { detail: forwarded.detail }), request as RequestState);
     this.end();
   }
 }
@@ -251,7 +268,8 @@ class UpgradeExchange extends Exchange {
       answerFields: extra,
     });
     this.journey.forwarded(forwarded);
-    if (forwarded.kind === 'failed') return this.refuse(deny(forwarded.code, { detail: forwarded.detail }), request as RequestState);
+    if (forwarded.kind === 'failed')
+      return this.refuse(deny(forwarded.code, { detail: forwarded.detail }), request as RequestState);
     this.end();
   }
 }
@@ -261,10 +279,15 @@ function denialOfMalformed(code: Code, firstLine: string, policy: Policy): { den
   const [, method = '', target = ''] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) (\/[\x21-\x7e]*)/.exec(firstLine) ?? [];
   if (code === 'method_not_allowed') {
     const parsed = firstLine.endsWith(' HTTP/1.1') ? parseTarget(target, '') : { flaw: 'form' };
-    if (target === '' || 'flaw' in parsed) return { denial: deny('ambiguous_request', { detail: 'request line' }), method };
+    if (target === '' || 'flaw' in parsed)
+      return { denial: deny('ambiguous_request', { detail: 'request line' }), method };
     const match = policy.routes.match('', parsed.segments, method, undefined);
-    return { denial: match.kind === 'method' ? deny('method_not_allowed', { allow: match.allow }) : deny('route_not_found'), method };
+    return {
+      denial: match.kind === 'method' ? deny('method_not_allowed', { allow: match.allow }) : deny('route_not_found'),
+      method,
+    };
   }
-  if (code === 'headers_too_large' && target.length > BOUNDS.targetBytes) return { denial: deny('uri_too_long'), method };
+  if (code === 'headers_too_large' && target.length > BOUNDS.targetBytes)
+    return { denial: deny('uri_too_long'), method };
   return { denial: deny(code as Exclude<Code, 'key_invalid'>, { detail: 'parser' }), method };
 }

@@ -95,6 +95,8 @@ function fieldText(value: string): string {
   return value
     .toWellFormed()
     .replace(/[^\x20-\x7e]|%|^ | $/gu, (character) =>
-      character === ' ' || character === '%' ? `%${character.charCodeAt(0).toString(16)}` : encodeURIComponent(character),
+      character === ' ' || character === '%'
+        ? `%${character.charCodeAt(0).toString(16)}`
+        : encodeURIComponent(character),
     );
 }

@@ -99,8 +99,6 @@ function findFrom(node: Node, segments: readonly string[], at: number): Leaf | u
   if (at === segments.length) return node.exact ?? node.open;
   const literal = node.literals.get(segments[at]!);
   return (
-    (literal && findFrom(literal, segments, at + 1)) ??
-    (node.one && findFrom(node.one, segments, at + 1)) ??
-    node.open
+    (literal && findFrom(literal, segments, at + 1)) ?? (node.one && findFrom(node.one, segments, at + 1)) ?? node.open
   );
 }

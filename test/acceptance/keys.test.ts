@@ -45,6 +45,14 @@ describe('keys', { concurrency: true }, () => {
         };
         gateways = await Promise.all([scene.gateway(settings), scene.gateway(settings)]);
         first = gateways[0] as GatewayProcess;
+        const key = { owner: 'acme', scopes: ['things:read'] };
+        const ids = ['spun', 'turned', 'switched', 'ended', 'narrowed'];
+        await scene.importKeys(first, [
+          ...ids.map((id) => ({ ...key, id, secret: imported(id) })),
+          { ...key, id: 'tampered', secret: imported('tampered'), scopes: ['things:zero'] },
+          { ...key, id: 'inside', secret: imported('inside'), networks: { allow: ['127.0.0.0/8'], deny: [] } },
+          { ...key, id: 'outside', secret: imported('outside'), networks: { allow: ['203.0.113.0/24'], deny: [] } },
+        ]);
       });
       after(() => scene.close());
 
@@ -54,6 +62,13 @@ describe('keys', { concurrency: true }, () => {
         secrets.push(secret);
         return { id, secret };
       }
+
+      /** The secret under which the keys were imported that these tests then change. */
+      const imported = (id: string): string => {
+        const secret = `an-imported-key-of-${id}-on-${kind}`;
+        if (!secrets.includes(secret)) secrets.push(secret);
+        return secret;
+      };
 
       const ask = (gateway: GatewayProcess, secret: string, target = '/read'): Promise<Response> =>
         send(gateway.proxyPort, { target, headers: { 'X-Api-Key': secret } });
@@ -66,7 +81,7 @@ describe('keys', { concurrency: true }, () => {
               const answer = await ask(gateway, secret, target);
               assert.equal(answer.status, status, answer.text());
             },
-            { withinMs },
+            { withinMs, everyMs: withinMs > SEEN_WITHIN_MS ? 50 : 15 },
           );
           assert.equal((await ask(gateway, secret, target)).status, status, 'still so');
         };
@@ -75,21 +90,17 @@ describe('keys', { concurrency: true }, () => {
 
       const mint = ['--owner', 'acme', '--scope', 'things:read'];
 
-      test('create: a minted key works within 1 s', async () => {
+      test('create: a minted key works within 1 s; its text is PREFIX_ + 43 base62 characters + 6 of their CRC-32', async () => {
         const { id, secret } = await create(...mint, '--name', 'first', '--meta', 'team=blue');
         await seen(secret, 200);
+        assert.match(secret, KEY_PATTERN);
+        assert.equal(secret.length, 'ptc_live_'.length + 49);
+        assert.equal(secret.slice(-6), checksum(secret.slice(0, -6)));
         const shown = await scene.json(first, 'keys', 'show', id);
         assert.equal(shown['id'], id);
         assert.equal(shown['state'], 'active');
         assert.equal(shown['owner'], 'acme');
         assert.deepEqual(shown['scopes'], ['things:read']);
-      });
-
-      test('text: PREFIX_ + 43 base62 characters + 6 of their CRC-32', async () => {
-        const { secret } = await create(...mint);
-        assert.match(secret, KEY_PATTERN);
-        assert.equal(secret.length, 'ptc_live_'.length + 49);
-        assert.equal(secret.slice(-6), checksum(secret.slice(0, -6)));
       });
 
       test('the secret is printed once: neither list nor show has it, lists show ptc_live_… + the last 4 characters', async () => {
@@ -98,6 +109,7 @@ describe('keys', { concurrency: true }, () => {
         assert.notEqual(secret, '', stdout);
         secrets.push(secret);
         assert.equal(stdout.split(secret).length, 2, 'once');
+        await seen(secret, 200);
         const [list, asJson] = await Promise.all([
           scene.run(first, 'keys', 'list'),
           scene.run(first, 'keys', 'list', '--json'),
@@ -108,64 +120,60 @@ describe('keys', { concurrency: true }, () => {
         }
       });
 
-      test('rotate --grace: both secrets work, then one, under the same id', async () => {
-        const old = await create(...mint);
-        await seen(old.secret, 200);
-        const rotated = await scene.json(first, 'keys', 'rotate', old.id, '--grace', '2s');
-        const graceEnds = performance.now() + 2000;
-        assert.equal(rotated['id'], old.id);
+      async function rotate(id: string, grace: string): Promise<string> {
+        const rotated = await scene.json(first, 'keys', 'rotate', id, '--grace', grace);
+        assert.equal(rotated['id'], id, 'a stable id');
         const secret = rotated['secret'] as string;
+        assert.match(secret, KEY_PATTERN);
         secrets.push(secret);
-        assert.notEqual(secret, old.secret);
-        await seen(secret, 200);
-        if (performance.now() < graceEnds - 500) await seen(old.secret, 200);
-        await seen(old.secret, 401, '/read', 2000 + SEEN_WITHIN_MS);
-        assert.ok(performance.now() > graceEnds - 300, 'the old one worked until its grace was over');
-        await seen(secret, 200);
+        return secret;
+      }
+
+      test('rotate --grace: both secrets work, then one, under the same id', async () => {
+        const old = imported('spun');
+        await seen(old, 200);
+        const graceEndsAfter = performance.now() + 3000;
+        const next = await rotate('spun', '3s');
+        await seen(next, 200);
+        await seen(old, 200);
+        await seen(old, 401, '/read', 3000 + SEEN_WITHIN_MS);
+        assert.ok(performance.now() >= graceEndsAfter, 'the old one worked until its grace was over');
+        await seen(next, 200);
       });
 
       test('rotate --grace 0 ends the old secret at once', async () => {
-        const old = await create(...mint);
-        await seen(old.secret, 200);
-        const rotated = await scene.json(first, 'keys', 'rotate', old.id, '--grace', '0');
-        secrets.push(rotated['secret'] as string);
-        await seen(old.secret, 401);
-        await seen(rotated['secret'] as string, 200);
+        await seen(imported('turned'), 200);
+        const next = await rotate('turned', '0');
+        await seen(imported('turned'), 401);
+        await seen(next, 200);
       });
 
-      test("rotate: the old secret never works past the key's own expiry", async () => {
-        const old = await create(...mint, '--expires', '3s');
-        const rotated = await scene.json(first, 'keys', 'rotate', old.id, '--grace', '24h');
-        secrets.push(rotated['secret'] as string);
-        await seen(old.secret, 401, '/read', 3000 + SEEN_WITHIN_MS);
-        await seen(rotated['secret'] as string, 401);
+      test('expire: a key is refused from its expiry on, and so is the secret before its rotation, whatever its grace', async () => {
+        const old = await create(...mint, '--expires', '4s');
+        const next = await rotate(old.id, '24h');
+        await seen(next, 200);
+        await seen(old.secret, 200);
+        await seen(old.secret, 401, '/read', 4000 + SEEN_WITHIN_MS);
+        await seen(next, 401);
+        assert.equal((await scene.json(first, 'keys', 'show', old.id))['state'], 'expired');
       });
 
       test('disable and enable', async () => {
-        const { id, secret } = await create(...mint);
+        const secret = imported('switched');
         await seen(secret, 200);
-        await scene.run(first, 'keys', 'disable', id);
+        assert.equal((await scene.json(first, 'keys', 'disable', 'switched'))['state'], 'disabled');
         await seen(secret, 401);
-        assert.equal((await scene.json(first, 'keys', 'show', id))['state'], 'disabled');
-        await scene.run(first, 'keys', 'enable', id);
+        await scene.run(first, 'keys', 'enable', 'switched');
         await seen(secret, 200);
       });
 
       test('revoke is final', async () => {
-        const { id, secret } = await create(...mint);
+        const secret = imported('ended');
         await seen(secret, 200);
-        await scene.run(first, 'keys', 'revoke', id);
+        assert.equal((await scene.json(first, 'keys', 'revoke', 'ended'))['state'], 'revoked');
         await seen(secret, 401);
-        await assert.rejects(scene.run(first, 'keys', 'enable', id), /exited with 1/);
+        await assert.rejects(scene.run(first, 'keys', 'enable', 'ended'), /exited with 1/);
         await seen(secret, 401);
-        assert.equal((await scene.json(first, 'keys', 'show', id))['state'], 'revoked');
-      });
-
-      test('expire: an expired key is refused from its expiry on', async () => {
-        const { id, secret } = await create(...mint, '--expires', '2s');
-        await seen(secret, 200);
-        await seen(secret, 401, '/read', 2000 + SEEN_WITHIN_MS);
-        assert.equal((await scene.json(first, 'keys', 'show', id))['state'], 'expired');
       });
 
       test('import of plaintext and of sha256: keys that users already hold keep working', async () => {
@@ -206,11 +214,11 @@ describe('keys', { concurrency: true }, () => {
       });
 
       test('update: narrowed and widened scopes are seen within 1 s', async () => {
-        const { id, secret } = await create(...mint);
+        const secret = imported('narrowed');
         await seen(secret, 403, '/write');
-        await scene.run(first, 'keys', 'update', id, '--scope', 'things:read', '--scope', 'things:write');
+        await scene.run(first, 'keys', 'update', 'narrowed', '--scope', 'things:read', '--scope', 'things:write');
         await seen(secret, 200, '/write');
-        await scene.run(first, 'keys', 'update', id, '--scope', 'things:write');
+        await scene.run(first, 'keys', 'update', 'narrowed', '--scope', 'things:write');
         await seen(secret, 403, '/read');
         const answer = await ask(first, secret);
         assertProblem(answer, 403, 'scope_missing', { missing: ['things:read'] });
@@ -218,23 +226,14 @@ describe('keys', { concurrency: true }, () => {
 
       test("networks of a key: what `--allow` and `--deny` say holds for the client's address", async () => {
         const denied = await create(...mint, '--allow', '127.0.0.0/8', '--deny', '127.0.0.1/32');
-        const [inside, outside] = [
-          { secret: `an-imported-key-inside-${kind}` },
-          { secret: `an-imported-key-outside-${kind}` },
-        ];
-        const key = { owner: 'acme', scopes: ['things:read'] };
-        await scene.importKeys(first, [
-          { ...key, ...inside, networks: { allow: ['127.0.0.0/8'], deny: [] } },
-          { ...key, ...outside, networks: { allow: ['203.0.113.0/24'], deny: [] } },
-        ]);
-        await seen(inside.secret, 200);
-        await seen(outside.secret, 403);
+        await seen(imported('inside'), 200);
+        await seen(imported('outside'), 403);
         await seen(denied.secret, 403);
         assertProblem(await ask(first, denied.secret), 403, 'network_denied');
       });
 
       test('a record that was changed without the pepper counts as unknown', async () => {
-        const { secret } = await create('--owner', 'acme', '--scope', 'things:zero');
+        const secret = imported('tampered');
         const changed = await rewriteStored(scene.store, 'things:zero', 'admin:write');
         assert.ok(changed > 0, 'the scope was found in the store');
         for (const gateway of gateways) {

@@ -139,9 +139,14 @@ describe('ops', { concurrency: true }, () => {
           await ask(`/../${tag}`, {});
         };
         await odd();
-        const before = (await gateway.metrics()).samples.length;
+        // Node.js's own metrics get a series for each kind of garbage collection when it first happens.
+        const series = async (): Promise<number> => {
+          const { samples } = await gateway.metrics();
+          return samples.filter(({ name }) => name.startsWith('portcullis_')).length;
+        };
+        const before = await series();
         for (let at = 0; at < 3; at++) await odd();
-        assert.equal((await gateway.metrics()).samples.length, before);
+        assert.equal(await series(), before);
       });
 
       test('request log: one JSON line each, with the named fields and no query', async () => {

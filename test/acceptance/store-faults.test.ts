@@ -128,7 +128,7 @@ describe('Redis does not answer (stalled)', () => {
 });
 
 describe('Redis is gone (killed)', () => {
-  test('cold keys and limits are 503, a fresh key passes, an empty Redis is never taken for the old one', async () => {
+  test('cold keys and limits are 503, a fresh key passes', async () => {
     const scene = await Scene.open('redis');
     try {
       const app = await scene.upstream();
@@ -145,14 +145,6 @@ describe('Redis is gone (killed)', () => {
       assertUnavailable(await ask(gateway, '/limited', warm));
       assert.equal((await ops(gateway, '/livez')).status, 200);
       await eventually(async () => assert.equal((await ops(gateway, '/readyz')).status, 503));
-
-      // A new Redis on the same port, without persistence: all keys are lost, which must be noticed.
-      const empty = await startRedis(scene.directory, { port: redis.port });
-      scene.onClose(() => empty.stop());
-      const seen = new Set<number>();
-      for (let at = 0; at < 100; at++) seen.add((await ask(gateway, '/plain', colder)).status);
-      await eventually(async () => seen.add((await ask(gateway, '/plain', colder)).status), { withinMs: 1000 });
-      assert.deepEqual([...seen], [503], 'unknown is 503, never 401');
     } finally {
       await scene.close();
     }

@@ -30,7 +30,10 @@ test('a source that has had its failures is blocked', async () => {
     assert.deepEqual(await guard.attempt('a', bad, isGood), { found: 'bad', refusedMs: 0 });
   }
   assert.equal(guard.blockedForMs('a'), 300_000);
-  assert.deepEqual(await guard.attempt('a', () => assert.fail('looked up'), isGood), { found: undefined, refusedMs: 300_000 });
+  assert.deepEqual(await guard.attempt('a', () => assert.fail('looked up'), isGood), {
+    found: undefined,
+    refusedMs: 300_000,
+  });
   assert.equal(guard.blockedForMs('a'), 300_000);
   assert.equal(guard.blockedForMs('b'), 0);
   nowMs += 300_000;
@@ -39,7 +42,10 @@ test('a source that has had its failures is blocked', async () => {
 
 test('failures that need no look-up count as well', () => {
   const guard = new AddressGuard(RULE, sharedCounter(), () => 1_000);
-  assert.deepEqual([1, 2, 3, 4].map(() => guard.failed('a')), [0, 0, 0, 300_000]);
+  assert.deepEqual(
+    [1, 2, 3, 4].map(() => guard.failed('a')),
+    [0, 0, 0, 300_000],
+  );
   assert.equal(guard.blockedForMs('a'), 300_000);
 });
 
@@ -86,6 +92,7 @@ test('a block by one gateway holds on the others', async () => {
 
 test('a store that does not answer counts as no failure', async () => {
   const guard = new AddressGuard(RULE, sharedCounter(), () => 1_000);
-  for (let at = 0; at < 10; at++) await assert.rejects(guard.attempt('a', () => Promise.reject(new Error('away')), isGood));
+  for (let at = 0; at < 10; at++)
+    await assert.rejects(guard.attempt('a', () => Promise.reject(new Error('away')), isGood));
   assert.equal((await guard.attempt('a', good, isGood)).found, 'good');
 });

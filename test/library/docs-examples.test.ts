@@ -28,19 +28,46 @@ before(async () => {
   writeFileSync(join(FOLDER, 'portcullis.yaml'), CONFIG);
   const run = promisify(execFile);
   await run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', join(ROOT, 'tsconfig.build.json')]);
-  const { stdout } = await run(process.execPath, [join(ROOT, 'dist/main.js'), 'keys', 'create', '--scope', 'orders:read', '--owner', 'acme', '--json', '-c', 'portcullis.yaml'], { cwd: FOLDER });
+  const { stdout } = await run(
+    process.execPath,
+    [
+      join(ROOT, 'dist/main.js'),
+      'keys',
+      'create',
+      '--scope',
+      'orders:read',
+      '--owner',
+      'acme',
+      '--json',
+      '-c',
+      'portcullis.yaml',
+    ],
+    { cwd: FOLDER },
+  );
   secret = (JSON.parse(stdout) as { secret: string }).secret;
 });
 
 after(async () => {
-  await Promise.all(children.filter((child) => child.exitCode === null && child.kill('SIGKILL')).map((child) => once(child, 'exit')));
+  await Promise.all(
+    children.filter((child) => child.exitCode === null && child.kill('SIGKILL')).map((child) => once(child, 'exit')),
+  );
   rmSync(FOLDER, { recursive: true, force: true });
 });
 
 /** Runs an example with its ports replaced by free ones, until it accepts connections at `port`. */
-async function start(name: string, source: string, ports: Readonly<Record<string, number>>, port: number): Promise<ChildProcess> {
+async function start(
+  name: string,
+  source: string,
+  ports: Readonly<Record<string, number>>,
+  port: number,
+): Promise<ChildProcess> {
   const file = join(FOLDER, `${name}.mjs`);
-  writeFileSync(file, source.replace(/\b(3000|3001|8080|9464)\b/g, (text) => String(ports[text] ?? text)).replace('data/portcullis.db', `${FOLDER}/p.db`));
+  writeFileSync(
+    file,
+    source
+      .replace(/\b(3000|3001|8080|9464)\b/g, (text) => String(ports[text] ?? text))
+      .replace('data/portcullis.db', `${FOLDER}/p.db`),
+  );
   const child = spawn(process.execPath, [file], { cwd: FOLDER, stdio: ['ignore', 'pipe', 'inherit'] });
   children.push(child);
   child.stdout!.resume();
@@ -76,12 +103,16 @@ test('the Express example answers with the key it was called with', async () => 
 });
 
 test('the Express example with http-proxy-middleware forwards who is calling, and not the key', async () => {
-  const upstream = createServer((request, response) => response.end(JSON.stringify({ url: request.url, headers: request.headers }))).listen(0, '127.0.0.1');
+  const upstream = createServer((request, response) =>
+    response.end(JSON.stringify({ url: request.url, headers: request.headers })),
+  ).listen(0, '127.0.0.1');
   await once(upstream, 'listening');
   try {
     const port = await freePort();
     await start('express-proxy', EXAMPLES[1]!, { 3000: port, 3001: (upstream.address() as AddressInfo).port }, port);
-    const answer = await fetch(`http://127.0.0.1:${port}/orders/%37?x=1`, { headers: { 'x-api-key': secret, 'x-consumer-id': 'root' } });
+    const answer = await fetch(`http://127.0.0.1:${port}/orders/%37?x=1`, {
+      headers: { 'x-api-key': secret, 'x-consumer-id': 'root' },
+    });
     const { url, headers } = (await answer.json()) as { url: string; headers: Record<string, string> };
     assert.equal(url, '/orders/7?x=1');
     assert.equal(headers['x-consumer-id'], 'acme');
@@ -98,7 +129,12 @@ test('the createGateway example is a whole gateway, and SIGTERM drains it', asyn
   await once(upstream, 'listening');
   try {
     const [proxy, ops] = [await freePort(), await freePort()];
-    const child = await start('gateway', EXAMPLES[2]!.replace("version: 1,", `version: 1, credentials: { pepper: 'file:${FOLDER}/pepper' },`), { 3000: (upstream.address() as AddressInfo).port, 8080: proxy, 9464: ops }, proxy);
+    const child = await start(
+      'gateway',
+      EXAMPLES[2]!.replace('version: 1,', `version: 1, credentials: { pepper: 'file:${FOLDER}/pepper' },`),
+      { 3000: (upstream.address() as AddressInfo).port, 8080: proxy, 9464: ops },
+      proxy,
+    );
     const answer = await fetch(`http://127.0.0.1:${proxy}/orders/7`, { headers: { 'x-api-key': secret } });
     assert.equal(await answer.text(), 'an order');
     assert.equal((await fetch(`http://127.0.0.1:${ops}/readyz`)).status, 200);

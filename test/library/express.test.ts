@@ -41,7 +41,10 @@ routes:
   app.use('/mounted', gate, (req, res) => void res.json({ url: req.url, baseUrl: req.baseUrl }));
   app.use(gate);
   app.use(express.text({ limit: '1mb' }));
-  app.use((req, res) => void res.json({ url: req.url, headers: req.headers, identity: req.portcullis, body: req.body as unknown }));
+  app.use(
+    (req, res) =>
+      void res.json({ url: req.url, headers: req.headers, identity: req.portcullis, body: req.body as unknown }),
+  );
   server = createServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');
 });
@@ -60,13 +63,22 @@ test('what is let through has req.portcullis', async () => {
   assert.equal(status, 200);
   assert.equal(body.url, '/echo/1?x=A');
   const { keyId, owner, scopes, route, outcome, reason, client } = body.identity;
-  assert.deepEqual({ owner, scopes, route, outcome, reason, client }, { owner: 'acme', scopes: ['echo:*'], route: 'echo', outcome: 'allowed', reason: 'key', client: '127.0.0.1' });
+  assert.deepEqual(
+    { owner, scopes, route, outcome, reason, client },
+    { owner: 'acme', scopes: ['echo:*'], route: 'echo', outcome: 'allowed', reason: 'key', client: '127.0.0.1' },
+  );
   assert.equal(body.headers['x-credential-identifier'], keyId);
   assert.equal(headers['x-request-id'], body.identity.requestId);
 });
 
 test('the application sees neither the credential nor a header that spells an identity', async () => {
-  const { body } = await call().get('/echo/1').set('Authorization', `Bearer ${secret}`).set('X-Consumer-Id', 'root').set('x_consumer_groups', 'admin').set('X-Forwarded-For', '9.9.9.9').set('X-Own', 'kept');
+  const { body } = await call()
+    .get('/echo/1')
+    .set('Authorization', `Bearer ${secret}`)
+    .set('X-Consumer-Id', 'root')
+    .set('x_consumer_groups', 'admin')
+    .set('X-Forwarded-For', '9.9.9.9')
+    .set('X-Own', 'kept');
   assert.equal(body.headers.authorization, undefined);
   assert.equal(body.headers['x-consumer-id'], 'acme');
   assert.equal(body.headers['x_consumer_groups'], undefined);

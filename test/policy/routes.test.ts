@@ -7,7 +7,12 @@ type Routes = Record<string, Record<string, unknown>>;
 
 function match(routes: Routes, host: string, path: string, method = 'GET', preflight?: string): string {
   const config = configSchema.parse({ version: 1, routes });
-  const found = compilePolicy(config, '').routes.match(host, path.split('/').slice(1).filter(Boolean), method, preflight);
+  const found = compilePolicy(config, '').routes.match(
+    host,
+    path.split('/').slice(1).filter(Boolean),
+    method,
+    preflight,
+  );
   switch (found.kind) {
     case 'none':
       return 'none';
@@ -90,7 +95,10 @@ test('TRACE, CONNECT and unknown methods never pass', () => {
 });
 
 test('a preflight is forwarded for a method whose route says so, and for no other', () => {
-  const routes: Routes = { read: { path: '/a', methods: ['GET'], preflight: true }, write: { path: '/a', methods: ['POST'] } };
+  const routes: Routes = {
+    read: { path: '/a', methods: ['GET'], preflight: true },
+    write: { path: '/a', methods: ['POST'] },
+  };
   assert.equal(match(routes, 'h', '/a', 'OPTIONS', 'GET'), 'preflight read');
   assert.equal(match(routes, 'h', '/a', 'OPTIONS', 'POST'), 'allow GET POST');
   assert.equal(match(routes, 'h', '/a', 'OPTIONS'), 'allow GET POST');

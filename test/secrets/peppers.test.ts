@@ -8,7 +8,7 @@ import { findPepperProblems, openPeppers, type PepperSettings } from '../../src/
 import { SecretFault } from '../../src/secrets/resolve.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 
-const SQLITE = 'sqlite:data/portcullis.db';
+const SQLITE = 'sqlite:/nowhere/portcullis.db';
 const REDIS = 'redis://127.0.0.1:6379/0';
 
 const settings = (url: string, pepper: string, previousPeppers: readonly string[] = []): PepperSettings => ({
@@ -29,6 +29,14 @@ test('a missing pepper file is made with mode 0600 if the store is sqlite, its d
   const again = await openPeppers(settings(SQLITE, `file:${path}`), {}, (message) => said.push(message));
   assert.equal(again.current.digest('text'), made.current.digest('text'));
   assert.equal(said.length, 1);
+});
+
+test('a pepper that is missing beside a database that is there is a fault, not made anew', async () => {
+  await using directory = await makeTempDir();
+  await writeFile(directory.file('p.db'), '');
+  const lost = settings(`sqlite:${directory.file('p.db')}`, `file:${directory.file('pepper')}`);
+  await assert.rejects(openPeppers(lost, {}), /put its copy back/);
+  assert.deepEqual(await readdir(directory.path), ['p.db']);
 });
 
 test('a missing pepper file is a fault if the store is shared', async () => {

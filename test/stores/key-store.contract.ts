@@ -134,7 +134,9 @@ export function keyStoreContract(name: string, make: () => Promise<Backing>): vo
 
     it('a record larger than the bound is refused before anything is written', async () => {
       const { keys } = await fresh();
-      await assert.rejects(keys.save(keyRecord({ meta: { long: 'x'.repeat(BOUNDS.recordBytes) } }), 0), { name: 'UserFault' });
+      await assert.rejects(keys.save(keyRecord({ meta: { long: 'x'.repeat(BOUNDS.recordBytes) } }), 0), {
+        name: 'UserFault',
+      });
       assert.equal(await keys.get('billing-job'), 'absent');
     });
 
