@@ -75,7 +75,7 @@ export class AddressGuard {
       const pending = this.#pending.get(source);
       if (!pending) return { found: undefined, refusedMs: await this.#blockShared(source) };
       // Some of those counted are still being looked up: a crowd of good keys behind one address is no attack.
-      const oneSettled = Promise.race([...pending]);
+      const oneSettled = Promise.race(pending);
       await this.#forgive(source);
       await oneSettled;
     }

@@ -14,6 +14,7 @@ import type {
 } from './client.ts';
 
 export class UndiciClient implements UpstreamClient {
+  #closed: Promise<void> | undefined;
   readonly #pool: Pool;
   readonly #limits: UpstreamLimits;
   readonly #load: Load = { underWay: 0, isOpening: false };
@@ -62,7 +63,7 @@ export class UndiciClient implements UpstreamClient {
   }
 
   close(): Promise<void> {
-    return this.#pool.close();
+    return (this.#closed ??= this.#pool.close());
   }
 }
 

@@ -52,6 +52,7 @@ export interface MiddlewareOptions {
 
 export function createMiddleware(options: MiddlewareOptions): RequestHandler {
   return (request, response, next) => {
+    // oxlint-disable-next-line promise/no-callback-in-promise -- how Express is told of a defect
     new Passage(options, request, response, next).run().catch(next);
   };
 }

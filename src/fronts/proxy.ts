@@ -233,8 +233,7 @@ class HttpExchange extends Exchange {
       beforeBody: this.#expectsContinue ? () => response.writeContinue() : null,
     });
     this.journey.forwarded(forwarded);
-    if (forwarded.kind === 'failed')
-      return this.refuse(deny(forwarded.code, { detail: forwarded.detail }), request as RequestState);
+    if (forwarded.kind === 'failed') return this.refuse(deny(forwarded.code, { detail: forwarded.detail }), request);
     this.end();
   }
 }
@@ -268,8 +267,7 @@ class UpgradeExchange extends Exchange {
       answerFields: extra,
     });
     this.journey.forwarded(forwarded);
-    if (forwarded.kind === 'failed')
-      return this.refuse(deny(forwarded.code, { detail: forwarded.detail }), request as RequestState);
+    if (forwarded.kind === 'failed') return this.refuse(deny(forwarded.code, { detail: forwarded.detail }), request);
     this.end();
   }
 }

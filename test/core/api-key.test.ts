@@ -16,7 +16,7 @@ test('a minted key matches the pattern that secret scanners use', () => {
 test('the checksum is CRC-32 of what stands before it, in six base62 characters', () => {
   const text = mintKeyText('ptc_live', Buffer.alloc(32, 7));
   const digits = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
-  const value = [...text.slice(-6)].reduce((sum, character) => sum * 62 + digits.indexOf(character), 0);
+  const value = Array.from(text.slice(-6)).reduce((sum, character) => sum * 62 + digits.indexOf(character), 0);
   assert.equal(value, crc32(text.slice(0, -6)));
 });
 

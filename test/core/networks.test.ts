@@ -77,10 +77,10 @@ test('the compiled lists agree with ipaddr.js on every address', () => {
   const cidr = fc.oneof(
     fc
       .tuple(v4, fc.integer({ min: 6, max: 32 }))
-      .map(([base, prefix]) => `${ipaddr.IPv4.networkAddressFromCIDR(`${base}/${prefix}`)}/${prefix}`),
+      .map(([base, prefix]) => `${ipaddr.IPv4.networkAddressFromCIDR(`${base}/${prefix}`).toString()}/${prefix}`),
     fc
       .tuple(v6, fc.integer({ min: 30, max: 128 }))
-      .map(([base, prefix]) => `${ipaddr.IPv6.networkAddressFromCIDR(`${base}/${prefix}`)}/${prefix}`),
+      .map(([base, prefix]) => `${ipaddr.IPv6.networkAddressFromCIDR(`${base}/${prefix}`).toString()}/${prefix}`),
   );
   fc.assert(
     fc.property(
@@ -92,7 +92,7 @@ test('the compiled lists agree with ipaddr.js on every address', () => {
           const parsed = ipaddr.parse(address);
           const expected = allow.some((block) => {
             const [base, prefix] = ipaddr.parseCIDR(block);
-            return base.kind() === parsed.kind() && parsed.match(base as never, prefix);
+            return base.kind() === parsed.kind() && parsed.match(base, prefix);
           });
           assert.equal(lists.permits(parseAddress(address)!), expected, `${address} in ${allow.join(' ')}`);
         }

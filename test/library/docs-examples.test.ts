@@ -70,7 +70,7 @@ async function start(
   );
   const child = spawn(process.execPath, [file], { cwd: FOLDER, stdio: ['ignore', 'pipe', 'inherit'] });
   children.push(child);
-  child.stdout!.resume();
+  child.stdout.resume();
   for (let tries = 0; ; tries++) {
     if (child.exitCode !== null || tries > 1_000) assert.fail(`${name} does not listen`);
     const isUp = await fetch(`http://127.0.0.1:${port}/`).then(

@@ -18,8 +18,8 @@ export interface ForwardingFront {
   /** Defects: what forwarding rejected with. */
   readonly defects: unknown[];
   /** The `count`th outcome, once it is there. */
-  outcome(count?: number): Promise<Forwarded>;
-  close(): Promise<void>;
+  readonly outcome: (count?: number) => Promise<Forwarded>;
+  readonly close: () => Promise<void>;
 }
 
 const RULES = compileHeaderRules(

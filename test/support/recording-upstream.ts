@@ -69,7 +69,7 @@ export interface RecordingUpstream {
   readonly connections: SeenConnection[];
   /** Connections that are open now. */
   readonly open: ReadonlySet<SeenConnection>;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** Starts one on a free port. What a script throws after its connection has gone is of no interest. */

@@ -1,7 +1,7 @@
 // Every habit of `npm run check` is shown to bite: a mistake is planted in a small project with the same
 // settings, and the tool has to name it. The directions of imports have theirs in test/architecture.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { makeSmallProject, type SmallProject, type ToolEnd } from '../support/small-project.ts';
 
 const SOUND: Readonly<Record<string, string>> = {
