@@ -19,7 +19,7 @@ export interface Networks {
 }
 
 /** Lists that permit every address. */
-export const ANYWHERE: Networks = { permits: () => true };
+const ANYWHERE: Networks = { permits: () => true };
 
 /** Parses a canonical CIDR (`10.0.0.0/8`, `2001:db8::/32`); host bits, short forms, mapped and zoned addresses are refused. */
 export function parseCidr(text: string): ParsedCidr {

@@ -32,5 +32,3 @@ export function decisionSequence({ guard, keys, take, hold }: DecisionServices) 
     .then('body', boundBody)
     .thenWaivable('limits', admitLimits(take, hold));
 }
-
-export type DecisionSequence = ReturnType<typeof decisionSequence>;

@@ -32,7 +32,7 @@ export function storeSettings(url: string, overrides: Partial<StoreSettings> = {
   };
 }
 
-export async function redisBacking(): Promise<Backing> {
+async function redisBacking(): Promise<Backing> {
   const redis = await startRedis();
   return backing('redis', redis.url, () => redis.dispose());
 }

@@ -10,7 +10,6 @@ export const PROGRAMS: Readonly<Record<string, string>> = {
   haproxy: 'haproxy',
   prometheus: 'prometheus',
   promtool: 'prometheus',
-  chromium: 'chromium',
   curl: 'curl',
   openssl: 'openssl',
 };
