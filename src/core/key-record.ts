@@ -3,21 +3,27 @@
 // neither add a key nor widen one.
 import { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 
-/** A key as stored. Times are milliseconds since the epoch. */
-export interface KeyRecord {
-  readonly id: string;
-  /** Goes up by one with every change; a write names the revision it replaces. */
-  readonly revision: number;
+/** What a key may do, and whose it is: from its record, or from the configuration for a declared key. */
+export interface KeyGrants {
   readonly owner: string | null;
   readonly name: string | null;
-  /** `true`: what it may do stands in the configuration under its id, and the grants here are empty. */
-  readonly declared: boolean;
   readonly roles: readonly string[];
   readonly scopes: readonly string[];
+  /** Canonical CIDRs. */
   readonly allow: readonly string[];
   readonly deny: readonly string[];
   readonly plan: string | null;
+  /** Ms since the epoch, or null. */
   readonly expiresAt: number | null;
+}
+
+/** A key as stored. Times are milliseconds since the epoch. */
+export interface KeyRecord extends KeyGrants {
+  readonly id: string;
+  /** Goes up by one with every change; a write names the revision it replaces. */
+  readonly revision: number;
+  /** `true`: what it may do stands in the configuration under its id, and the grants here are empty. */
+  readonly declared: boolean;
   readonly status: 'active' | 'disabled' | 'revoked';
   readonly meta: Readonly<Record<string, string>>;
   readonly createdAt: number;

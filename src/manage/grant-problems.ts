@@ -2,7 +2,8 @@
 import { nearest } from '../config/suggest.ts';
 import { parseCidr } from '../core/networks.ts';
 import { GRANT_PATTERN } from '../core/scopes.ts';
-import type { Declarations, KeyGrants, KeyMeta } from './declarations.ts';
+import type { KeyGrants } from '../core/key-record.ts';
+import type { Declarations, KeyMeta } from './declarations.ts';
 
 /** Bounds of one record. */
 const BOUNDS = {

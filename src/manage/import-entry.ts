@@ -1,7 +1,7 @@
 // One key on its way in: what its line says, whether that can be kept, and what it is found by.
 import { classifyKeyText, IMPORTED_KEY_BYTES, keyHint } from '../core/api-key.ts';
-import { KEY_ID_PATTERN, type KeyRecord } from '../core/key-record.ts';
-import type { Declarations, KeyGrants, KeyMeta } from './declarations.ts';
+import { KEY_ID_PATTERN, type KeyGrants, type KeyRecord } from '../core/key-record.ts';
+import type { Declarations, KeyMeta } from './declarations.ts';
 import { grantProblems } from './grant-problems.ts';
 import { grantsAreDeclaredSentence, hasGrants, KEY_ID_HINT } from './key-rules.ts';
 import { distinct } from './new-record.ts';

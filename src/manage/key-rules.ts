@@ -1,9 +1,9 @@
 // When a key may be made or changed, and the sentence that says why not.
 import { classifyKeyText } from '../core/api-key.ts';
 import { UserFault } from '../core/fault.ts';
-import { KEY_ID_PATTERN, type KeyRecord, keyState } from '../core/key-record.ts';
+import { KEY_ID_PATTERN, type KeyGrants, type KeyRecord, keyState } from '../core/key-record.ts';
 import type { Found } from '../core/ports.ts';
-import type { Declarations, KeyGrants } from './declarations.ts';
+import type { Declarations } from './declarations.ts';
 import { grantsInForce, tamperedSentence } from './key-view.ts';
 import { isGenuine, type Peppers } from './peppers.ts';
 

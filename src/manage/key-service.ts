@@ -3,9 +3,9 @@
 // every record is sealed with the current pepper, and one that no pepper made is never written over.
 import { keyHint, mintKeyText } from '../core/api-key.ts';
 import { UserFault } from '../core/fault.ts';
-import type { KeyRecord, StoredSecret } from '../core/key-record.ts';
+import type { KeyGrants, KeyRecord, StoredSecret } from '../core/key-record.ts';
 import type { Clock, KeyStore } from '../core/ports.ts';
-import type { Declarations, KeyGrants, KeyMeta } from './declarations.ts';
+import type { Declarations, KeyMeta } from './declarations.ts';
 import { grantProblems } from './grant-problems.ts';
 import { type ImportCount, type ImportLine, type ImportListener, importKeys } from './key-import.ts';
 import { KEY_ID_ENTROPY_BYTES, newKeyId } from './key-id.ts';

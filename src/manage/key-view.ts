@@ -1,7 +1,7 @@
 // A key as people and other programs are shown it: what it may do under the configuration in force, in what
 // state it is, and never anything that a secret could be found by.
-import { keyState, type KeyRecord, type KeyState } from '../core/key-record.ts';
-import type { Declarations, KeyGrants, KeyMeta } from './declarations.ts';
+import { type KeyGrants, type KeyRecord, type KeyState, keyState } from '../core/key-record.ts';
+import type { Declarations, KeyMeta } from './declarations.ts';
 import { isGenuine, type Peppers } from './peppers.ts';
 
 /**

@@ -1,6 +1,6 @@
 // The first revision of a key's record, made for a minted secret or an imported one.
-import type { KeyRecord, StoredSecret } from '../core/key-record.ts';
-import { type KeyGrants, type KeyMeta, NO_GRANTS } from './declarations.ts';
+import type { KeyGrants, KeyRecord, StoredSecret } from '../core/key-record.ts';
+import { type KeyMeta, NO_GRANTS } from './declarations.ts';
 import type { Peppers } from './peppers.ts';
 
 export interface FirstRevision {

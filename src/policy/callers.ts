@@ -1,7 +1,8 @@
 // From a key's record to its holder under one configuration: roles, plans and declared keys follow the
 // live configuration, everything else is in the record.
+import { declaredGrants } from '../config/declared-grants.ts';
 import type { Config } from '../config/schema.ts';
-import type { KeyRecord } from '../core/key-record.ts';
+import type { KeyGrants, KeyRecord } from '../core/key-record.ts';
 import { compileNetworks } from '../core/networks.ts';
 import type { Caller, Plan } from '../core/policy.ts';
 import { GrantedScopes } from '../core/scopes.ts';
@@ -22,17 +23,6 @@ export function compileCallers(
     }
     return caller;
   };
-}
-
-interface Grants {
-  readonly owner: string | null;
-  readonly name: string | null;
-  readonly roles: readonly string[];
-  readonly scopes: readonly string[];
-  readonly allow: readonly string[];
-  readonly deny: readonly string[];
-  readonly plan: string | null;
-  readonly expiresAt: number | null;
 }
 
 function callerOf(record: KeyRecord, config: Config, plans: ReadonlyMap<string, Plan>): Caller | 'undeclared' {
@@ -57,19 +47,9 @@ function callerOf(record: KeyRecord, config: Config, plans: ReadonlyMap<string, 
 }
 
 /** A declaration under the record's id wins over the record; a declared record without one has no grants. */
-function grantsOf(record: KeyRecord, config: Config): Grants | undefined {
-  const declared = Object.hasOwn(config.keys, record.id) ? config.keys[record.id] : undefined;
-  if (!declared) return record.declared ? undefined : record;
-  return {
-    owner: declared.owner ?? null,
-    name: declared.name ?? null,
-    roles: declared.roles,
-    scopes: declared.scopes,
-    allow: declared.networks?.allow ?? [],
-    deny: declared.networks?.deny ?? [],
-    plan: declared.plan ?? null,
-    expiresAt: declared.expires ?? null,
-  };
+function grantsOf(record: KeyRecord, config: Config): KeyGrants | undefined {
+  if (Object.hasOwn(config.keys, record.id)) return declaredGrants(config.keys[record.id]!);
+  return record.declared ? undefined : record;
 }
 
 /** A role that is no longer in the configuration grants nothing. */
@@ -77,7 +57,12 @@ function scopesOfRole({ roles }: Config, role: string): readonly string[] {
   return Object.hasOwn(roles, role) ? roles[role]! : [];
 }
 
-function identityFields(config: Config, keyId: string, grants: Grants, scopes: readonly string[]): readonly string[] {
+function identityFields(
+  config: Config,
+  keyId: string,
+  grants: KeyGrants,
+  scopes: readonly string[],
+): readonly string[] {
   const names = config.identityHeaders;
   const fields: string[] = [];
   const add = (name: string | null, value: string): void => {
