@@ -53,7 +53,7 @@ export interface UpstreamClient {
   /** False while as many requests wait for a connection as may. */
   readonly hasRoom: boolean;
   send(request: UpstreamRequest, sink: AnswerSink): Exchange;
-  /** Ends the connections once the requests under way have ended. */
+  /** Ends the connections once the requests under way have ended; may be called again. */
   close(): Promise<void>;
 }
 

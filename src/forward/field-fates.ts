@@ -47,6 +47,8 @@ export const HOP_BY_HOP: ReadonlySet<string> = new Set([
 
 /** The field names among the options of Connection fields, lower case; undefined where there are none. */
 export function namedByConnection(value: string, named: Set<string> | undefined): Set<string> | undefined {
+  // What nearly every message says.
+  if (value === 'keep-alive' || value === 'close') return named;
   let all = named;
   for (const option of value.toLowerCase().split(',')) {
     const name = option.trim();

@@ -149,11 +149,11 @@ describe('keys', { concurrency: true }, () => {
       });
 
       test('expire: a key is refused from its expiry on, and so is the secret before its rotation, whatever its grace', async () => {
-        const old = await create(...mint, '--expires', '4s');
+        const old = await create(...mint, '--expires', '6s');
         const next = await rotate(old.id, '24h');
         await seen(next, 200);
         await seen(old.secret, 200);
-        await seen(old.secret, 401, '/read', 4000 + SEEN_WITHIN_MS);
+        await seen(old.secret, 401, '/read', 6000 + SEEN_WITHIN_MS);
         await seen(next, 401);
         assert.equal((await scene.json(first, 'keys', 'show', old.id))['state'], 'expired');
       });

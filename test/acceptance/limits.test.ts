@@ -69,7 +69,7 @@ describe('limits', { concurrency: true }, () => {
           refilled: {
             path: '/refilled',
             upstream: 'app',
-            limits: { drops: { requests: 2, per: '1s', by: 'key', algorithm: 'bucket', burst: 4 } },
+            limits: { drops: { requests: 1, per: '2s', by: 'key', algorithm: 'bucket', burst: 4 } },
           },
           tumbling: {
             path: '/tumbling',
@@ -174,8 +174,8 @@ describe('limits', { concurrency: true }, () => {
         const refused = await call('/refilled', ann);
         assertProblem(refused, 429, 'rate_limited', { 'violated-policies': ['drops'] });
         const since = performance.now();
-        await eventually(async () => assert.equal((await call('/refilled', ann)).status, 200), { withinMs: 2000 });
-        assert.ok(performance.now() - since < 1500, 'a drop comes every half a second');
+        await eventually(async () => assert.equal((await call('/refilled', ann)).status, 200), { withinMs: 4000 });
+        assert.ok(performance.now() - since < 3000, 'a drop comes every two seconds');
       });
 
       test('sliding: what Retry-After says is enough, and it does not double at the edge of a window', async () => {
