@@ -69,6 +69,7 @@ export class Metrics implements Recorder {
   readonly #overhead = new Buckets(OVERHEAD_SCALE, {});
   readonly #cacheEvents: Record<CacheEvent, number> = { hit: 0, miss: 0, negative_hit: 0, evicted: 0 };
   readonly #keyUsage: KeyUsage;
+  readonly #keysNearLimit: KeyUsage;
   #inFlight = 0;
   #isStoreUp = false;
   #tampered = 0;
@@ -79,6 +80,7 @@ export class Metrics implements Recorder {
 
   constructor({ version, nodeVersion, clock = Date.now }: MetricsOptions) {
     this.#keyUsage = new KeyUsage(BOUNDS.usageLabels, clock());
+    this.#keysNearLimit = new KeyUsage(BOUNDS.usageLabels, clock());
     this.#publishRequests(clock);
     this.#publishStore();
     this.#publishGateway(version, nodeVersion);
@@ -99,7 +101,10 @@ export class Metrics implements Recorder {
     if (record.upstream !== null && record.upstreamMs !== null)
       this.#upstreams.get(record.upstream).observeMs(record.upstreamMs);
     if (record.keyId !== null) this.#keyUsage.count(record.keyId);
-    if (record.nearLimits !== null) for (const limit of record.nearLimits) this.#nearLimits.get(limit).value++;
+    if (record.nearLimits !== null) {
+      for (const limit of record.nearLimits) this.#nearLimits.get(limit).value++;
+      if (record.keyId !== null) this.#keysNearLimit.count(record.keyId);
+    }
   }
 
   /** Told of every store operation; what the last one was like is `portcullis_store_up`. */
@@ -205,6 +210,13 @@ export class Metrics implements Recorder {
       'portcullis_limit_near_total',
       'Requests that left less than a tenth of a limit.',
       () => this.#nearLimits,
+    );
+    publish(
+      registry,
+      'counter',
+      'portcullis_key_near_limit_total',
+      'Requests that left less than a tenth of a limit, for the keys with most of them; all others together.',
+      () => this.#keysNearLimit.publish(clock()),
     );
   }
 

@@ -227,6 +227,7 @@ const SPECIFIED: readonly [name: string, type: string, labels: readonly string[]
   ['portcullis_store_duration_seconds', 'histogram', ['operation']],
   ['portcullis_keys', 'gauge', ['state']],
   ['portcullis_key_usage_total', 'counter', ['key']],
+  ['portcullis_key_near_limit_total', 'counter', ['key']],
   ['portcullis_config_last_reload_successful', 'gauge', []],
   ['portcullis_config_last_reload_success_timestamp_seconds', 'gauge', []],
   ['portcullis_config_info', 'gauge', ['hash']],

@@ -50,11 +50,17 @@ export class Scene {
   }
 
   /** Starts a gateway whose configuration is {@link settings} of `own`. */
-  async gateway(own: Settings, options: Partial<GatewayOptions> = {}): Promise<GatewayProcess> {
+  gateway(own: Settings, options: Partial<GatewayOptions> = {}): Promise<GatewayProcess> {
     const name = `gateway-${++this.#gateways}`;
-    const gateway = await startGateway(this.settings(own), { directory: this.directory, name, ...options });
-    this.onClose(() => gateway.stop());
-    return gateway;
+    const starting = startGateway(this.settings(own), { directory: this.directory, name, ...options });
+    // Also one that is still starting when the scene closes, because another one beside it failed.
+    this.onClose(() =>
+      starting.then(
+        (gateway) => gateway.stop(),
+        () => undefined,
+      ),
+    );
+    return starting;
   }
 
   /** Runs a command on a gateway's configuration, and expects it to succeed. */

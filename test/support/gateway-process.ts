@@ -155,6 +155,6 @@ async function ready(gateway: GatewayProcess): Promise<void> {
     await response.arrayBuffer();
     if (response.status !== 200) throw new Error(`/readyz answers ${response.status}`);
   };
-  await eventually(look, { withinMs: 20_000, everyMs: 25 });
+  await eventually(look, { withinMs: 45_000, everyMs: 50 });
   if (ended) throw new Error(`it exited with ${ended.code ?? ended.signal}`);
 }
