@@ -1,5 +1,6 @@
 // Notices that the configuration file is another one and loads it. The file's identity is polled, through
 // symbolic links, because file events are lost on network file systems and when Kubernetes swaps a link.
+import { isDeepStrictEqual } from 'node:util';
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { readBoundedFile } from '../core/bounded-file.ts';
@@ -96,6 +97,9 @@ export function restartFields(old: Config, next: Config): string[] {
     const after: Readonly<Record<string, unknown>> = next[section];
     for (const name of Object.keys(after)) if (before[name] !== after[name]) fields.push(`${section}.${name}`);
   }
+  // Secrets are read at the start only: a pepper that came in halfway would make cached keys strangers.
+  for (const name of ['pepper', 'previousPeppers'] as const)
+    if (!isDeepStrictEqual(old.credentials[name], next.credentials[name])) fields.push(`credentials.${name}`);
   return fields.sort();
 }
 

@@ -167,5 +167,7 @@ test('listen, workers and store are named as what needs a restart', async () => 
     'listen: { proxy: 127.0.0.1:0 }\nstore: { timeout: 1s, prefix: other }\nguard: { failures: 1 }\n',
   );
   assert.deepEqual(restartFields(old, next), ['listen.proxy', 'store.prefix', 'store.timeout']);
+  const rotated = { ...old, credentials: { ...old.credentials, pepper: 'env:NEW', previousPeppers: ['env:PEPPER'] } };
+  assert.deepEqual(restartFields(old, rotated), ['credentials.pepper', 'credentials.previousPeppers']);
   assert.deepEqual(restartFields(old, old), []);
 });
