@@ -10,8 +10,6 @@ import { parseArgs } from 'node:util';
 import { pathWithServers, providePrerequisites } from './support/prerequisites.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-/** What Node has compiled is kept here: the tests start hundreds of processes that all load the same files. */
-const COMPILED = join(ROOT, 'node_modules', '.cache', 'node');
 const LEAST_NODE = 26;
 /** Every test starts processes; compiled once is half of their start. */
 const COMPILE_CACHE = join(ROOT, 'node_modules/.cache/compile');

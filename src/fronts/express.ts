@@ -9,6 +9,7 @@ import type { Recorder } from '../core/ports.ts';
 import type { Reason } from '../core/reasons.ts';
 import type { Admitted, RequestState } from '../decide/request-state.ts';
 import type { Decision } from '../decide/sequence.ts';
+import { onceGone } from '../forward/client-gone.ts';
 import { type HeaderRules, outgoingFields, withoutCredential } from '../forward/headers.ts';
 import { accept, peerOf } from './accept.ts';
 import { answerFields, answerProblem } from './answer.ts';
@@ -113,7 +114,7 @@ class Passage {
     const fields = answerFields(admitted.id, admitted.limits);
     for (let at = 0; at < fields.length; at += 2) this.#response.setHeader(fields[at]!, fields[at + 1]!);
     const writtenBefore = request.socket.bytesWritten;
-    this.#response.once('close', () => {
+    onceGone(this.#request, this.#response, () => {
       admitted.release?.();
       this.#journey.forwarded({
         kind: 'answered',
@@ -165,7 +166,7 @@ class Passage {
     const length = state === undefined ? null : state.contentLength;
     const closesBehind = !this.#request.complete && length !== 0 && mustCloseBehind(length);
     this.#journey.refused(denial, answer.status, Buffer.byteLength(answer.body));
-    this.#response.once('close', () => this.#journey.end());
+    onceGone(this.#request, this.#response, () => this.#journey.end());
     this.#response.writeHead(
       answer.status,
       answer.closes || closesBehind ? [...answer.fields, 'Connection', 'close'] : [...answer.fields],

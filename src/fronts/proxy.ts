@@ -10,6 +10,7 @@ import type { Code } from '../core/reasons.ts';
 import { parseTarget } from '../core/target.ts';
 import type { Admitted, RequestState } from '../decide/request-state.ts';
 import type { Decision } from '../decide/sequence.ts';
+import { onceGone } from '../forward/client-gone.ts';
 import { forwardHttp } from '../forward/forward.ts';
 import { outgoingFields, withoutCredential, type HeaderRules } from '../forward/headers.ts';
 import type { Upstreams } from '../forward/targets.ts';
@@ -209,7 +210,7 @@ class HttpExchange extends Exchange {
     const closesBehind = hasUnreadBody && (this.#expectsContinue || mustCloseBehind(state?.contentLength ?? null));
     const isLast = closes || closesBehind || this.isDraining;
     this.journey.refused(denial, status, request.method === 'HEAD' ? 0 : Buffer.byteLength(body));
-    response.once('close', () => this.end());
+    onceGone(request, response, () => this.end());
     response.writeHead(status, isLast ? [...fields, 'Connection', 'close'] : [...fields]);
     response.end(body);
     if (closesBehind) lingerAndClose(request);
