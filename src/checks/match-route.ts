@@ -1,11 +1,12 @@
 // Which route answers: what no route matches is denied.
 import { type Check, deny } from '../core/decision.ts';
 import type { Accepted, RouteKnown } from '../core/request.ts';
-import { fieldValue } from '../core/fields.ts';
+import { fieldValues } from '../core/fields.ts';
+import { hostName } from '../core/host-port.ts';
 
 export const matchRoute: Check<Accepted, RouteKnown> = (request, learn) => {
-  const { policy, host, target, method, rawHeaders } = request;
-  const match = policy.routes.match(hostName(host), target.segments, method, preflightMethod(method, rawHeaders));
+  const { policy, host, target, method } = request;
+  const match = policy.routes.match(hostName(host), target.segments, method, preflightMethod(request));
   switch (match.kind) {
     case 'none':
       return deny('route_not_found');
@@ -19,15 +20,14 @@ export const matchRoute: Check<Accepted, RouteKnown> = (request, learn) => {
   }
 };
 
-/** The host without port and without the root's dot, which name the same host. */
-function hostName(host: string): string {
-  const portAt = host.startsWith('[') ? host.indexOf(']') + 1 : host.indexOf(':');
-  const name = portAt > 0 ? host.slice(0, portAt) : host;
-  return name.endsWith('.') ? name.slice(0, -1) : name;
-}
-
-/** A CORS preflight is OPTIONS with Origin and Access-Control-Request-Method (Fetch, section 3.3.2). */
-function preflightMethod(method: string, rawHeaders: readonly string[]): string | undefined {
-  if (method !== 'OPTIONS' || fieldValue(rawHeaders, 'origin') === undefined) return undefined;
-  return fieldValue(rawHeaders, 'access-control-request-method');
+/**
+ * A CORS preflight is OPTIONS with Origin and Access-Control-Request-Method, without a body (Fetch, section 3.3.2).
+ * It passes without a key, so it has to be one for the upstream too: neither field may end here or stand twice.
+ */
+function preflightMethod({ method, rawHeaders, contentLength }: Accepted): string | undefined {
+  if (method !== 'OPTIONS' || contentLength !== 0) return undefined;
+  const methods = fieldValues(rawHeaders, 'access-control-request-method');
+  if (methods.length !== 1 || fieldValues(rawHeaders, 'origin').length !== 1) return undefined;
+  const options = fieldValues(rawHeaders, 'connection').join(',').toLowerCase();
+  return options.includes('origin') || options.includes('access-control') ? undefined : methods[0];
 }

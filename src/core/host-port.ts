@@ -54,3 +54,10 @@ const HOST_NAME = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z
 function refused(problem: string): ParsedHostPort {
   return { ok: false, problem };
 }
+
+/** The host without port and without the root's dot, which name the same host. */
+export function hostName(host: string): string {
+  const portAt = host.startsWith('[') ? host.indexOf(']') + 1 : host.indexOf(':');
+  const name = portAt > 0 ? host.slice(0, portAt) : host;
+  return name.endsWith('.') ? name.slice(0, -1) : name;
+}

@@ -3,7 +3,7 @@
 import type { Denial } from '../core/decision.ts';
 import { fieldValue } from '../core/fields.ts';
 import type { Recorder } from '../core/ports.ts';
-import type { Outcome, Reason } from '../core/reasons.ts';
+import type { Code, Outcome, Reason } from '../core/reasons.ts';
 import type { RequestState } from '../decide/request-state.ts';
 import type { Decision } from '../decide/sequence.ts';
 import { traceIdOf } from './request-facts.ts';
@@ -22,6 +22,8 @@ interface ForwardedFacts {
   readonly detail?: string | null;
 }
 
+/** What a client's own doing made of a request that had been let through. */
+const CLIENTS_FAULT: ReadonlySet<Code> = new Set<Code>(['body_too_large', 'request_timeout', 'ambiguous_request']);
 /** A limit of which less than a tenth is left. */
 const NEAR_LIMIT = 0.1;
 /** What nginx logs where the client went away before its answer began. */
@@ -68,8 +70,7 @@ export class Journey {
 
   /** An answer of ours was given. What was let through stays `allowed` where the upstream then failed. */
   refused(denial: Denial, status: number, bytesOut: number): void {
-    if (this.#upstream === null || denial.code === 'body_too_large' || denial.code === 'request_timeout')
-      this.#outcome = 'denied';
+    if (this.#upstream === null || CLIENTS_FAULT.has(denial.code)) this.#outcome = 'denied';
     this.#reason = denial.reason;
     this.#denial = denial;
     this.#detail = denial.detail ?? null;

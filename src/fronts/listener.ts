@@ -5,6 +5,7 @@ import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { BOUNDS } from '../core/bounds.ts';
 import type { Code } from '../core/reasons.ts';
+import { peerOf } from './accept.ts';
 import { endAndClose } from './close-behind.ts';
 
 /** What a listener hands on. */
@@ -14,8 +15,10 @@ export interface Front {
   /** An Expect other than 100-continue. */
   expectation(request: IncomingMessage, response: ServerResponse): void;
   upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void;
-  /** Bytes that are no request; returns the answer's bytes. `firstLine` is what may be their request line. */
-  malformed(code: Code, socket: Socket, firstLine: string): string;
+  /** Bytes that are no request; returns the answer's bytes. `excerpt` begins with what may be their request line. */
+  malformed(code: Code, socket: Socket, excerpt: string): string;
+  /** The rest of a request's body cannot be read. */
+  brokenBody(response: ServerResponse): void;
 }
 
 export interface Listener {
@@ -60,14 +63,12 @@ class NodeListener implements Listener {
       .on('request', (request, response) => this.#request(request, response, false))
       .on('checkContinue', (request, response) => this.#request(request, response, true))
       .on('checkExpectation', (request, response) => {
-        this.#track(request.socket, response);
+        this.#track(request, response);
         front.expectation(request, response);
       })
-      .on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
-      .on('connect', (request, socket, head) => this.#upgrade(request, socket, head))
-      .on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket) =>
-        this.#malformed(error, socket),
-      );
+      .on('upgrade', (request, _socket, head) => this.#upgrade(request, head))
+      .on('connect', (request, _socket, head) => this.#upgrade(request, head))
+      .on('clientError', (error: ParseError, socket) => this.#malformed(error, socket));
   }
 
   listen(host: string, port: number): Promise<AddressInfo> {
@@ -94,7 +95,11 @@ class NodeListener implements Listener {
   }
 
   #connected(socket: Socket): void {
-    const connection: Connection = { answers: new Set(), isUpgraded: false, idleTimer: undefined };
+    // Node drops its own listener at an upgrade, long before anything else listens: a reset must end one connection.
+    socket.on('error', ignore);
+    // A peer that is gone already is nobody to answer; later its address could no longer be asked for.
+    if (!peerOf(socket)) return void socket.destroy();
+    const connection: Connection = { answers: new Map(), isUpgraded: false, lastWords: null, idleTimer: undefined };
     this.#connections.set(socket, connection);
     socket.once('close', () => {
       clearTimeout(connection.idleTimer);
@@ -104,45 +109,57 @@ class NodeListener implements Listener {
   }
 
   #request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
-    this.#track(request.socket, response);
+    this.#track(request, response);
     this.#front.request(request, response, expectsContinue);
   }
 
-  #track(socket: Socket, response: ServerResponse): void {
+  #track(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
     const connection = this.#connections.get(socket);
     if (!connection) return;
     clearTimeout(connection.idleTimer);
-    connection.answers.add(response);
+    connection.answers.set(response, request);
     response.once('close', () => {
       connection.answers.delete(response);
-      if (this.isDraining) this.#closeWhenIdle(socket, connection);
+      if (connection.answers.size === 0 && connection.lastWords !== null) endAndClose(socket, connection.lastWords());
+      else if (this.isDraining) this.#closeWhenIdle(socket, connection);
     });
   }
 
-  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const connection = this.#connections.get(request.socket);
-    // An answer to an earlier, pipelined request is still being written on this socket.
-    if (!connection || connection.answers.size > 0) {
-      socket.destroy();
-      return;
+  #upgrade(request: IncomingMessage, head: Buffer): void {
+    const { socket } = request;
+    const connection = this.#connections.get(socket);
+    if (!connection) return void socket.destroy();
+    clearTimeout(connection.idleTimer);
+    if (connection.answers.size > 0) {
+      // An answer to an earlier, pipelined request is still being written on this connection.
+      const excerpt = `${request.method} ${request.url} HTTP/1.1\r\n`;
+      return this.#refuseBehind(socket, connection, 'ambiguous_request', excerpt);
     }
     connection.isUpgraded = true;
-    clearTimeout(connection.idleTimer);
-    this.#front.upgrade(request, request.socket, head);
+    this.#front.upgrade(request, socket, head);
   }
 
-  #malformed(error: NodeJS.ErrnoException & { rawPacket?: Buffer }, duplex: Duplex): void {
+  #malformed(error: ParseError, duplex: Duplex): void {
     const socket = duplex as Socket;
     const code = codeOf(error);
     const connection = this.#connections.get(socket);
-    const isAnswering = [...(connection?.answers ?? [])].some((response) => response.headersSent);
-    if (code === null || isAnswering || !socket.writable || socket.bytesRead === 0) {
-      socket.destroy();
-      return;
+    if (connection?.lastWords) return;
+    if (!connection || code === null || !socket.writable || socket.bytesRead === 0) return void socket.destroy();
+    const [response, request] = [...connection.answers].at(-1) ?? [];
+    if (!response || !request || request.complete) {
+      return this.#refuseBehind(socket, connection, code, excerptOf(error));
     }
-    const packet = error.rawPacket?.subarray(0, BOUNDS.targetBytes + 64).toString('latin1') ?? '';
-    const lineEnd = packet.indexOf('\r\n');
-    endAndClose(socket, this.#front.malformed(code, socket, lineEnd === -1 ? packet : packet.slice(0, lineEnd)));
+    // What cannot be read is the body of a request that is under way.
+    connection.lastWords = () => '';
+    if (response.headersSent) socket.destroy();
+    else this.#front.brokenBody(response);
+  }
+
+  /** Refuses what stands behind the requests under way, once those are answered. */
+  #refuseBehind(socket: Socket, connection: Connection, code: Code, excerpt: string): void {
+    connection.lastWords = () => this.#front.malformed(code, socket, excerpt);
+    if (connection.answers.size === 0) endAndClose(socket, connection.lastWords());
   }
 
   #closeWhenIdle(socket: Socket, connection: Connection): void {
@@ -153,11 +170,24 @@ class NodeListener implements Listener {
 }
 
 interface Connection {
-  /** Answers not yet finished. */
-  readonly answers: Set<ServerResponse>;
+  /** Requests whose answers have not ended, in their order. */
+  readonly answers: Map<ServerResponse, IncomingMessage>;
   isUpgraded: boolean;
+  /** What ends the connection when the requests under way are answered: bytes came that are no request. */
+  lastWords: (() => string) | null;
   idleTimer: NodeJS.Timeout | undefined;
 }
+
+type ParseError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer; readonly bytesParsed?: number };
+
+/** What was read, from the line on that the parser gave up in: earlier requests may stand in front of it. */
+function excerptOf({ rawPacket, bytesParsed = 0 }: ParseError): string {
+  if (!rawPacket) return '';
+  const lineAt = bytesParsed === 0 ? 0 : rawPacket.lastIndexOf(0x0a, bytesParsed - 1) + 1;
+  return rawPacket.subarray(lineAt, lineAt + BOUNDS.targetBytes + BOUNDS.headerBytes).toString('latin1');
+}
+
+function ignore(): void {}
 
 /** What a parser's or socket's error means; null where nobody is left to answer. */
 function codeOf({ code }: NodeJS.ErrnoException): Code | null {

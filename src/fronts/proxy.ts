@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { BOUNDS } from '../core/bounds.ts';
 import { type Denial, deny } from '../core/decision.ts';
+import { hostName } from '../core/host-port.ts';
 import type { Policy } from '../core/policy.ts';
 import type { Clock, Recorder } from '../core/ports.ts';
 import type { Code } from '../core/reasons.ts';
@@ -41,6 +42,7 @@ export interface ProxyFrontOptions {
 
 export class ProxyFront implements Front {
   readonly #options: ProxyFrontOptions;
+  readonly #exchanges = new WeakMap<ServerResponse, HttpExchange>();
 
   constructor(options: ProxyFrontOptions) {
     this.#options = options;
@@ -48,6 +50,7 @@ export class ProxyFront implements Front {
 
   request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     const exchange = new HttpExchange(this.#options, request, response, expectsContinue);
+    this.#exchanges.set(response, exchange);
     this.#run(exchange);
   }
 
@@ -59,7 +62,7 @@ export class ProxyFront implements Front {
     new HttpExchange(this.#options, request, response, true).refuse(deny('expectation_failed'));
   }
 
-  malformed(code: Code, socket: Socket, firstLine: string): string {
+  malformed(code: Code, socket: Socket, excerpt: string): string {
     const { policy } = this.#options.runtime();
     const peer = peerOf(socket);
     const journey = new Journey(
@@ -69,7 +72,7 @@ export class ProxyFront implements Front {
       peer?.text ?? '',
       this.#options.now(),
     );
-    const { denial, method } = denialOfMalformed(code, firstLine, policy);
+    const { denial, method } = denialOfMalformed(code, excerpt, policy);
     const answer = answerProblem(denial, {
       requestId: journey.requestId,
       credentials: policy.credentials,
@@ -80,6 +83,10 @@ export class ProxyFront implements Front {
     journey.refused(denial, answer.status, answer.body.length);
     journey.end();
     return rawAnswer(answer, method);
+  }
+
+  brokenBody(response: ServerResponse): void {
+    this.#exchanges.get(response)?.breakOff();
   }
 
   #run(exchange: Exchange): void {
@@ -103,6 +110,8 @@ abstract class Exchange {
   protected readonly runtime: Runtime;
   protected readonly journey: Journey;
   protected readonly requestMessage: IncomingMessage;
+  /** It was answered before it was decided. */
+  protected isBroken = false;
   readonly #options: ProxyFrontOptions;
   #release: (() => void) | null = null;
 
@@ -128,6 +137,7 @@ abstract class Exchange {
   /** Carries out a decision. */
   async proceed(state: RequestState, decision: Decision): Promise<void> {
     this.#release = state.release;
+    if (this.isBroken) return this.end();
     this.journey.decided(state, decision);
     if (decision.outcome === 'denied') return this.refuse(decision.denial!, state);
     await this.forward(state as Admitted);
@@ -217,6 +227,12 @@ class HttpExchange extends Exchange {
     else request.resume();
   }
 
+  /** The body turned out to be unreadable; what was sent of it ends with the connection. */
+  breakOff(): void {
+    this.isBroken = true;
+    this.refuse(deny('ambiguous_request', { detail: 'body framing' }));
+  }
+
   protected async forward(request: Admitted): Promise<void> {
     const { upstream, path, fields, answerFields: extra } = this.outgoing(request);
     const response = this.#response;
@@ -274,19 +290,21 @@ class UpgradeExchange extends Exchange {
 }
 
 /** A parser gives up on an unknown method before anything else; the path may still be one that a route has. */
-function denialOfMalformed(code: Code, firstLine: string, policy: Policy): { denial: Denial; method: string } {
-  const [, method = '', target = ''] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) (\/[\x21-\x7e]*)/.exec(firstLine) ?? [];
+function denialOfMalformed(code: Code, excerpt: string, policy: Policy): { denial: Denial; method: string } {
+  const [, method = '', target = '', rest = ''] = REQUEST_LINE.exec(excerpt) ?? [];
   if (code === 'method_not_allowed') {
-    const parsed = firstLine.endsWith(' HTTP/1.1') ? parseTarget(target, '') : { flaw: 'form' };
-    if (target === '' || 'flaw' in parsed)
-      return { denial: deny('ambiguous_request', { detail: 'request line' }), method };
-    const match = policy.routes.match('', parsed.segments, method, undefined);
-    return {
-      denial: match.kind === 'method' ? deny('method_not_allowed', { allow: match.allow }) : deny('route_not_found'),
-      method,
-    };
+    const [, host = ''] = HOST_FIELD.exec(excerpt) ?? [];
+    const parsed = rest === ' HTTP/1.1' ? parseTarget(target, host) : { flaw: 'form' };
+    if ('flaw' in parsed) return { denial: deny('ambiguous_request', { detail: 'request line' }), method };
+    const match = policy.routes.match(hostName(host.toLowerCase()), parsed.segments, method, undefined);
+    if (match.kind === 'method') return { denial: deny('method_not_allowed', { allow: match.allow }), method };
+    return { denial: deny(match.kind === 'none' ? 'route_not_found' : 'ambiguous_request'), method };
   }
-  if (code === 'headers_too_large' && target.length > BOUNDS.targetBytes)
+  if (code === 'headers_too_large' && target.length > BOUNDS.targetBytes) {
     return { denial: deny('uri_too_long'), method };
+  }
   return { denial: deny(code as Exclude<Code, 'key_invalid'>, { detail: 'parser' }), method };
 }
+
+const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) (\/[\x21-\x7e]*)([^\r\n]*)/;
+const HOST_FIELD = /\r\nhost:[ \t]*([^\r\n]*?)[ \t]*\r\n/i;

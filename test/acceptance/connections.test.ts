@@ -1,0 +1,114 @@
+// What one connection may do to the gateway and to the requests in front of it.
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { after, before, test } from 'node:test';
+import { eventually } from '../support/acceptance-wait.ts';
+import { Scene } from '../support/acceptance-scene.ts';
+
+const KEY = 'a-key-for-connections-0123456789';
+type Gateway = Awaited<ReturnType<Scene['gateway']>>;
+let scene: Scene;
+let gateway: Gateway;
+let app: Awaited<ReturnType<Scene['upstream']>>;
+
+before(async () => {
+  scene = await Scene.open('redis');
+  app = await scene.upstream();
+  gateway = await scene.gateway({
+    store: { url: scene.store.url },
+    upstreams: { app: { targets: [app.url] } },
+    routes: {
+      any: { path: '/**', upstream: 'app', scopes: ['x'] },
+      cors: { path: '/cors', upstream: 'app', methods: ['GET'], preflight: true },
+      socket: { path: '/socket', upstream: 'app', scopes: ['x'], upgrade: ['websocket'] },
+      hosted: { path: '/hosted', hosts: ['x.example.com'], methods: ['GET'], upstream: 'app', scopes: ['x'] },
+    },
+  });
+  await scene.importKeys(gateway, [{ id: 'anyone', owner: 'acme', secret: KEY, scopes: ['x'] }]);
+  await eventually(async () =>
+    assert.match(await exchange(`GET /x HTTP/1.1\r\n${FIELDS}Connection: close\r\n\r\n`), /^HTTP\/1.1 200/),
+  );
+});
+after(() => scene.close());
+
+const FIELDS = `Host: a\r\nX-Api-Key: ${KEY}\r\n`;
+
+/** Sends bytes and gives all that comes until the connection ends. */
+function exchange(bytes: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const socket = connect(gateway.proxyPort, '127.0.0.1', () => socket.write(bytes));
+    socket.setTimeout(10_000, () => reject(new Error(`no end after ${JSON.stringify(text)}`)));
+    socket.on('data', (chunk) => (text += chunk.toString('latin1')));
+    socket.on('error', reject).on('close', () => resolve(text));
+  });
+}
+
+/** The log's request lines that a piece of work adds, once there are as many as expected. */
+async function linesOf(expected: number, work: () => Promise<unknown>): Promise<Record<string, unknown>[]> {
+  const from = gateway.log.length;
+  const lines = () => gateway.log.slice(from).filter((line) => line['msg'] === 'request');
+  await work();
+  await eventually(() => Promise.resolve(assert.equal(lines().length, expected)));
+  return lines();
+}
+
+test('clients that reset their upgrade while the store is asked end their own connection only', async () => {
+  const bytes = `GET /socket HTTP/1.1\r\nHost: a\r\nX-Api-Key: no-such-key-0123456789\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+  const reset = () =>
+    new Promise<void>((resolve) => {
+      const socket = connect(gateway.proxyPort, '127.0.0.1', () => {
+        socket.write(bytes, () => socket.resetAndDestroy());
+      });
+      socket.on('error', () => undefined).on('close', () => resolve());
+    });
+  for (let round = 0; round < 100; round++) await reset();
+  assert.match(
+    await exchange(`GET /nowhere-else HTTP/1.1\r\n${FIELDS}Connection: close\r\n\r\n`),
+    /^HTTP\/1.1 (?:200|429)/,
+  );
+});
+
+test('bytes behind a request do not overtake its answer: 200, then 400, each recorded once', async () => {
+  const lines = await linesOf(2, async () => {
+    const text = await exchange(`POST /x HTTP/1.1\r\n${FIELDS}Content-Length: 3\r\n\r\nabcdef\r\n\r\n`);
+    assert.match(text, /^HTTP\/1.1 200 [^]*HTTP\/1.1 400 /);
+    assert.match(text, /"code":"ambiguous_request"/);
+  });
+  assert.deepEqual(lines.map((line) => Number(line['status'])).sort(), [200, 400]);
+});
+
+test('a body that cannot be read is 400, recorded once', async () => {
+  const [line] = await linesOf(1, async () => {
+    const text = await exchange(`POST /x HTTP/1.1\r\n${FIELDS}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n`);
+    assert.match(text, /^HTTP\/1.1 400 [^]*"code":"ambiguous_request"/);
+  });
+  assert.deepEqual([line?.['status'], line?.['outcome'], line?.['reason']], [400, 'denied', 'ambiguous_request']);
+});
+
+test('an upgrade behind an unanswered request is refused after its answer, and recorded', async () => {
+  const lines = await linesOf(2, async () => {
+    const upgrade = `GET /socket HTTP/1.1\r\n${FIELDS}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+    assert.match(await exchange(`GET /x HTTP/1.1\r\n${FIELDS}\r\n${upgrade}`), /^HTTP\/1.1 200 [^]*HTTP\/1.1 400 /);
+  });
+  assert.deepEqual(lines.map((line) => Number(line['status'])).sort(), [200, 400]);
+});
+
+test('a preflight that would be none for the upstream passes nobody', async () => {
+  const before = app.seen.length;
+  const fields = 'Host: a\r\nOrigin: http://x\r\nAccess-Control-Request-Method: GET\r\n';
+  for (const more of [
+    'Connection: close, origin\r\n\r\n',
+    'Connection: close\r\nOrigin: http://y\r\n\r\n',
+    'Connection: close\r\nContent-Length: 3\r\n\r\nabc',
+  ]) {
+    assert.match(await exchange(`OPTIONS /cors HTTP/1.1\r\n${fields}${more}`), /^HTTP\/1.1 405 /);
+  }
+  assert.equal(app.seen.length, before);
+  assert.match(await exchange(`OPTIONS /cors HTTP/1.1\r\n${fields}Connection: close\r\n\r\n`), /^HTTP\/1.1 200 /);
+});
+
+test('an unknown method is 405 with Allow, also on a route with hosts', async () => {
+  const text = await exchange('FOO /hosted HTTP/1.1\r\nHost: x.example.com\r\n\r\n');
+  assert.match(text, /^HTTP\/1.1 405 [^]*\r\nAllow: GET\r\n/);
+});
