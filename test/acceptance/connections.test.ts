@@ -53,29 +53,13 @@ async function linesOf(expected: number, work: () => Promise<unknown>): Promise<
   return lines();
 }
 
-test('clients that reset their upgrade while the store is asked end their own connection only', async () => {
-  const bytes = `GET /socket HTTP/1.1\r\nHost: a\r\nX-Api-Key: no-such-key-0123456789\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
-  const reset = () =>
-    new Promise<void>((resolve) => {
-      const socket = connect(gateway.proxyPort, '127.0.0.1', () => {
-        socket.write(bytes, () => socket.resetAndDestroy());
-      });
-      socket.on('error', () => undefined).on('close', () => resolve());
-    });
-  for (let round = 0; round < 100; round++) await reset();
-  assert.match(
-    await exchange(`GET /nowhere-else HTTP/1.1\r\n${FIELDS}Connection: close\r\n\r\n`),
-    /^HTTP\/1.1 (?:200|429)/,
-  );
-});
-
 test('bytes behind a request do not overtake its answer: 200, then 400, each recorded once', async () => {
   const lines = await linesOf(2, async () => {
     const text = await exchange(`POST /x HTTP/1.1\r\n${FIELDS}Content-Length: 3\r\n\r\nabcdef\r\n\r\n`);
     assert.match(text, /^HTTP\/1.1 200 [^]*HTTP\/1.1 400 /);
     assert.match(text, /"code":"ambiguous_request"/);
   });
-  assert.deepEqual(lines.map((line) => Number(line['status'])).sort(), [200, 400]);
+  assert.deepEqual(new Set(lines.map((line) => line['status'])), new Set([200, 400]));
 });
 
 test('a body that cannot be read is 400, recorded once', async () => {
@@ -91,7 +75,7 @@ test('an upgrade behind an unanswered request is refused after its answer, and r
     const upgrade = `GET /socket HTTP/1.1\r\n${FIELDS}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
     assert.match(await exchange(`GET /x HTTP/1.1\r\n${FIELDS}\r\n${upgrade}`), /^HTTP\/1.1 200 [^]*HTTP\/1.1 400 /);
   });
-  assert.deepEqual(lines.map((line) => Number(line['status'])).sort(), [200, 400]);
+  assert.deepEqual(new Set(lines.map((line) => line['status'])), new Set([200, 400]));
 });
 
 test('a preflight that would be none for the upstream passes nobody', async () => {
@@ -111,4 +95,20 @@ test('a preflight that would be none for the upstream passes nobody', async () =
 test('an unknown method is 405 with Allow, also on a route with hosts', async () => {
   const text = await exchange('FOO /hosted HTTP/1.1\r\nHost: x.example.com\r\n\r\n');
   assert.match(text, /^HTTP\/1.1 405 [^]*\r\nAllow: GET\r\n/);
+});
+
+test('clients that reset their upgrade while the store is asked end their own connection only', async () => {
+  const bytes = `GET /socket HTTP/1.1\r\nHost: a\r\nX-Api-Key: no-such-key-0123456789\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+  const reset = () =>
+    new Promise<void>((resolve) => {
+      const socket = connect(gateway.proxyPort, '127.0.0.1', () => {
+        socket.write(bytes, () => socket.resetAndDestroy());
+      });
+      socket.on('error', () => undefined).on('close', () => resolve());
+    });
+  for (let round = 0; round < 100; round++) await reset();
+  assert.match(
+    await exchange(`GET /nowhere-else HTTP/1.1\r\n${FIELDS}Connection: close\r\n\r\n`),
+    /^HTTP\/1.1 (?:200|429)/,
+  );
 });

@@ -268,22 +268,22 @@ describe('maxBody', () => {
       path: '/small',
       headers: asAnyone,
     });
-    let isAnswered = false;
+    let isOver = false;
     const answered = new Promise<number | undefined>((resolve, reject) => {
-      upload.on('response', (answer) => {
-        isAnswered = true;
-        answer.resume();
-        resolve(answer.statusCode);
-      });
-      // Once it is answered, the end of the connection is no failure.
+      upload.on('response', (answer) => resolve(answer.resume().statusCode));
       upload.on('error', reject);
+      upload.on('close', () => (isOver = true));
     });
-    const send256 = (): void => {
-      if (!isAnswered) upload.write(body(256), () => setImmediate(send256));
+    const sendOn = (): void => {
+      if (!isOver) upload.write(body(256), () => setImmediate(sendOn));
     };
-    send256();
-    assert.equal(await inTime(answered, 'the answer'), 413);
-    upload.destroy();
+    sendOn();
+    try {
+      assert.equal(await inTime(answered, 'the answer'), 413);
+    } finally {
+      isOver = true;
+      upload.destroy();
+    }
     // Whatever the upstream saw of such bodies, it was no complete request of more than the bound.
     for (const seen of app.seen) assert.ok(seen.target !== '/small' || seen.body.length <= 1024);
   });
