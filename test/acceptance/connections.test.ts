@@ -44,18 +44,24 @@ function exchange(bytes: string): Promise<string> {
   });
 }
 
-/** The log's request lines that a piece of work adds, once there are as many as expected. */
-async function linesOf(expected: number, work: () => Promise<unknown>): Promise<Record<string, unknown>[]> {
+/** The log's request lines for a path, or for none, that a piece of work adds, once there are as many as expected. */
+async function linesOf(
+  path: string,
+  expected: number,
+  work: () => Promise<unknown>,
+): Promise<Record<string, unknown>[]> {
   const from = gateway.log.length;
-  const lines = () => gateway.log.slice(from).filter((line) => line['msg'] === 'request');
+  // What is no request has no path; lines of earlier tests may still come.
+  const isOurs = (line: Record<string, unknown>) => line['msg'] === 'request' && (line['path'] ?? path) === path;
+  const lines = () => gateway.log.slice(from).filter(isOurs);
   await work();
   await eventually(() => Promise.resolve(assert.equal(lines().length, expected)));
   return lines();
 }
 
 test('bytes behind a request do not overtake its answer: 200, then 400, each recorded once', async () => {
-  const lines = await linesOf(2, async () => {
-    const text = await exchange(`POST /x HTTP/1.1\r\n${FIELDS}Content-Length: 3\r\n\r\nabcdef\r\n\r\n`);
+  const lines = await linesOf('/behind', 2, async () => {
+    const text = await exchange(`POST /behind HTTP/1.1\r\n${FIELDS}Content-Length: 3\r\n\r\nabcdef\r\n\r\n`);
     assert.match(text, /^HTTP\/1.1 200 [^]*HTTP\/1.1 400 /);
     assert.match(text, /"code":"ambiguous_request"/);
   });
@@ -63,17 +69,22 @@ test('bytes behind a request do not overtake its answer: 200, then 400, each rec
 });
 
 test('a body that cannot be read is 400, recorded once', async () => {
-  const [line] = await linesOf(1, async () => {
-    const text = await exchange(`POST /x HTTP/1.1\r\n${FIELDS}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n`);
+  const [line] = await linesOf('/unreadable', 1, async () => {
+    const text = await exchange(
+      `POST /unreadable HTTP/1.1\r\n${FIELDS}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n`,
+    );
     assert.match(text, /^HTTP\/1.1 400 [^]*"code":"ambiguous_request"/);
   });
   assert.deepEqual([line?.['status'], line?.['outcome'], line?.['reason']], [400, 'denied', 'ambiguous_request']);
 });
 
 test('an upgrade behind an unanswered request is refused after its answer, and recorded', async () => {
-  const lines = await linesOf(2, async () => {
+  const lines = await linesOf('/earlier', 2, async () => {
     const upgrade = `GET /socket HTTP/1.1\r\n${FIELDS}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
-    assert.match(await exchange(`GET /x HTTP/1.1\r\n${FIELDS}\r\n${upgrade}`), /^HTTP\/1.1 200 [^]*HTTP\/1.1 400 /);
+    assert.match(
+      await exchange(`GET /earlier HTTP/1.1\r\n${FIELDS}\r\n${upgrade}`),
+      /^HTTP\/1.1 200 [^]*HTTP\/1.1 400 /,
+    );
   });
   assert.deepEqual(new Set(lines.map((line) => line['status'])), new Set([200, 400]));
 });
