@@ -1,7 +1,7 @@
 // What the upstream is told: built from nothing out of the client's end-to-end fields, then ours. A field
 // that could pass for one of ours, in any spelling, is not let through.
 import type { CredentialPlaces, IdentityHeaders } from '../core/policy.ts';
-import { evenName, FieldFates, HOP_BY_HOP, namedByConnection, withoutNamed } from './field-fates.ts';
+import { evenName, type Fate, FieldFates, HOP_BY_HOP, namedByConnection, withoutNamed } from './field-fates.ts';
 
 /** All that depends on the configuration only, compiled once. */
 export interface HeaderRules {
@@ -16,11 +16,12 @@ export function compileHeaderRules(credentials: CredentialPlaces, identity: Iden
     ...MISLEADING,
     ...ours.filter((name) => name !== null).map(evenName),
   ]);
-  const fates = new FieldFates((name) => {
+  const classify = (name: string): Fate => {
     if (name === 'connection') return 'connection';
     if (dropped.has(name) || name === 'x-forwarded' || name.startsWith('x-forwarded-')) return 'drop';
     return name === 'authorization' && credentials.acceptsBearer ? 'authorization' : 'pass';
-  });
+  };
+  const fates = new FieldFates(classify, [...dropped, 'authorization'], ['x-forwarded']);
   return { fates };
 }
 

@@ -73,10 +73,13 @@ export function returnedTrailers(rawTrailers: readonly string[], answerFields: r
 const DIGITS = /^\d{1,15}$/;
 
 // An exact name here, not any spelling: what the client's own software makes of the rest is not ours to judge.
-const FATES = new FieldFates((name) => {
-  if (name === 'connection' || name === 'content-length' || name === 'transfer-encoding') return name;
-  return HOP_BY_HOP.has(name) ? 'drop' : 'pass';
-});
+const FATES = new FieldFates(
+  (name) => {
+    if (name === 'connection' || name === 'content-length' || name === 'transfer-encoding') return name;
+    return HOP_BY_HOP.has(name) ? 'drop' : 'pass';
+  },
+  [...HOP_BY_HOP, 'content-length'],
+);
 
 const NEVER_TRAILING: ReadonlySet<string> = new Set([
   'authorization',

@@ -7,6 +7,9 @@ import { BOUNDS } from '../core/bounds.ts';
 import type { Code } from '../core/reasons.ts';
 import { peerOf } from './accept.ts';
 import { endAndClose } from './close-behind.ts';
+import { Connection } from './connection.ts';
+import { LeanRequest } from './lean-request.ts';
+import { LeanResponse } from './lean-response.ts';
 
 /** What a listener hands on. */
 export interface Front {
@@ -39,6 +42,7 @@ class NodeListener implements Listener {
   readonly #server: Server;
   readonly #front: Front;
   readonly #connections = new Map<Socket, Connection>();
+  #sweep: NodeJS.Timeout | undefined;
   isDraining = false;
 
   constructor(front: Front) {
@@ -49,7 +53,11 @@ class NodeListener implements Listener {
       headersTimeout: BOUNDS.headersTimeoutMs,
       // A large upload may take its time; a silent one is caught by the upstream's idleTimeout.
       requestTimeout: 0,
-      keepAliveTimeout: BOUNDS.keepAliveTimeoutMs,
+      // Node would set and clear a timer for every request; one look a second at all connections does.
+      keepAliveTimeout: 0,
+      optimizeEmptyRequests: true,
+      IncomingMessage: LeanRequest,
+      ServerResponse: LeanResponse,
       connectionsCheckingInterval: 500,
       requireHostHeader: false,
       insecureHTTPParser: false,
@@ -76,6 +84,7 @@ class NodeListener implements Listener {
       this.#server.once('error', reject);
       this.#server.listen({ host, port, backlog: 1024 }, () => {
         this.#server.off('error', reject);
+        this.#sweep = setInterval(() => this.#closeIdle(), IDLE_LOOK_MS).unref();
         resolve(this.#server.address() as AddressInfo);
       });
     });
@@ -83,7 +92,8 @@ class NodeListener implements Listener {
 
   drain(): Promise<void> {
     this.isDraining = true;
-    for (const [socket, connection] of this.#connections) this.#closeWhenIdle(socket, connection);
+    clearInterval(this.#sweep);
+    for (const connection of this.#connections.values()) this.#closeWhenIdle(connection);
     return new Promise((resolve) => {
       // http.Server.close would cut idle connections at once, and with them requests already on their way.
       NetServer.prototype.close.call(this.#server, () => resolve());
@@ -99,13 +109,13 @@ class NodeListener implements Listener {
     socket.on('error', ignore);
     // A peer that is gone already is nobody to answer; later its address could no longer be asked for.
     if (!peerOf(socket)) return void socket.destroy();
-    const connection: Connection = { answers: new Map(), isUpgraded: false, lastWords: null, idleTimer: undefined };
+    const connection = new Connection(socket, this.#answered);
     this.#connections.set(socket, connection);
     socket.once('close', () => {
-      clearTimeout(connection.idleTimer);
+      clearTimeout(connection.drainTimer);
       this.#connections.delete(socket);
     });
-    if (this.isDraining) this.#closeWhenIdle(socket, connection);
+    if (this.isDraining) this.#closeWhenIdle(connection);
   }
 
   #request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
@@ -114,27 +124,24 @@ class NodeListener implements Listener {
   }
 
   #track(request: IncomingMessage, response: ServerResponse): void {
-    const { socket } = request;
-    const connection = this.#connections.get(socket);
-    if (!connection) return;
-    clearTimeout(connection.idleTimer);
-    connection.answers.set(response, request);
-    response.once('close', () => {
-      connection.answers.delete(response);
-      if (connection.answers.size === 0 && connection.lastWords !== null) endAndClose(socket, connection.lastWords());
-      else if (this.isDraining) this.#closeWhenIdle(socket, connection);
-    });
+    this.#connections.get(request.socket)?.began(response);
   }
+
+  readonly #answered = (connection: Connection): void => {
+    if (connection.answers.length > 0) return;
+    if (connection.lastWords !== null) endAndClose(connection.socket, connection.lastWords());
+    else if (this.isDraining) this.#closeWhenIdle(connection);
+  };
 
   #upgrade(request: IncomingMessage, head: Buffer): void {
     const { socket } = request;
     const connection = this.#connections.get(socket);
     if (!connection) return void socket.destroy();
-    clearTimeout(connection.idleTimer);
-    if (connection.answers.size > 0) {
+    clearTimeout(connection.drainTimer);
+    if (connection.answers.length > 0) {
       // An answer to an earlier, pipelined request is still being written on this connection.
       const excerpt = `${request.method} ${request.url} HTTP/1.1\r\n`;
-      return this.#refuseBehind(socket, connection, 'ambiguous_request', excerpt);
+      return this.#refuseBehind(connection, 'ambiguous_request', excerpt);
     }
     connection.isUpgraded = true;
     this.#front.upgrade(request, socket, head);
@@ -146,10 +153,8 @@ class NodeListener implements Listener {
     const connection = this.#connections.get(socket);
     if (connection?.lastWords) return;
     if (!connection || code === null || !socket.writable || socket.bytesRead === 0) return void socket.destroy();
-    const [response, request] = [...connection.answers].at(-1) ?? [];
-    if (!response || !request || request.complete) {
-      return this.#refuseBehind(socket, connection, code, excerptOf(error));
-    }
+    const response = connection.answers.at(-1);
+    if (!response || response.req.complete) return this.#refuseBehind(connection, code, excerptOf(error));
     // What cannot be read is the body of a request that is under way.
     connection.lastWords = () => '';
     if (response.headersSent) socket.destroy();
@@ -157,26 +162,29 @@ class NodeListener implements Listener {
   }
 
   /** Refuses what stands behind the requests under way, once those are answered. */
-  #refuseBehind(socket: Socket, connection: Connection, code: Code, excerpt: string): void {
+  #refuseBehind(connection: Connection, code: Code, excerpt: string): void {
+    const { socket, answers } = connection;
     connection.lastWords = () => this.#front.malformed(code, socket, excerpt);
-    if (connection.answers.size === 0) endAndClose(socket, connection.lastWords());
+    if (answers.length === 0) endAndClose(socket, connection.lastWords());
   }
 
-  #closeWhenIdle(socket: Socket, connection: Connection): void {
-    clearTimeout(connection.idleTimer);
-    if (connection.answers.size > 0 || connection.isUpgraded) return;
-    connection.idleTimer = setTimeout(() => socket.destroySoon(), BOUNDS.drainIdleMs);
+  #closeWhenIdle(connection: Connection): void {
+    clearTimeout(connection.drainTimer);
+    if (connection.isIdle)
+      connection.drainTimer = setTimeout(() => connection.socket.destroySoon(), BOUNDS.drainIdleMs);
+  }
+
+  /** Closes kept-alive connections that have been idle for long; a new one is the business of `headersTimeout`. */
+  #closeIdle(): void {
+    for (const connection of this.#connections.values()) {
+      if (connection.isIdle && connection.looked() * IDLE_LOOK_MS > BOUNDS.keepAliveTimeoutMs)
+        connection.socket.destroySoon();
+    }
   }
 }
 
-interface Connection {
-  /** Requests whose answers have not ended, in their order. */
-  readonly answers: Map<ServerResponse, IncomingMessage>;
-  isUpgraded: boolean;
-  /** What ends the connection when the requests under way are answered: bytes came that are no request. */
-  lastWords: (() => string) | null;
-  idleTimer: NodeJS.Timeout | undefined;
-}
+/** Pause between two looks at all connections, ms: how late an idle one may be closed. */
+const IDLE_LOOK_MS = 1_000;
 
 type ParseError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer; readonly bytesParsed?: number };
 

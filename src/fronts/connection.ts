@@ -1,0 +1,54 @@
+// What is kept of one client connection: the requests on it that are not answered, and how it is to end.
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+export class Connection {
+  readonly socket: Socket;
+  /** Answers that have not ended, in the order of their requests. */
+  readonly answers: ServerResponse[] = [];
+  isUpgraded = false;
+  /** What ends the connection when the requests under way are answered: bytes came that are no request. */
+  lastWords: (() => string) | null = null;
+  drainTimer: NodeJS.Timeout | undefined;
+  #idleLooks = 0;
+  #bytesSeen = 0;
+  readonly #onAnswered: (connection: Connection) => void;
+  readonly #closed: (this: ServerResponse) => void;
+
+  /** @param onAnswered called when an answer has ended */
+  constructor(socket: Socket, onAnswered: (connection: Connection) => void) {
+    this.socket = socket;
+    this.#onAnswered = onAnswered;
+    // One function a connection, not one a request.
+    const ended = (answer: ServerResponse): void => this.#ended(answer);
+    this.#closed = function closed() {
+      ended(this);
+    };
+  }
+
+  /** Whether nothing is under way on it. */
+  get isIdle(): boolean {
+    return this.answers.length === 0 && !this.isUpgraded;
+  }
+
+  began(answer: ServerResponse): void {
+    clearTimeout(this.drainTimer);
+    this.#idleLooks = 0;
+    this.answers.push(answer);
+    answer.once('close', this.#closed);
+  }
+
+  /** Counts a look at an idle connection; returns how many in a row found it so, with no byte in between. */
+  looked(): number {
+    const { bytesRead } = this.socket;
+    this.#idleLooks = bytesRead === this.#bytesSeen ? this.#idleLooks + 1 : 0;
+    this.#bytesSeen = bytesRead;
+    return this.#idleLooks;
+  }
+
+  #ended(answer: ServerResponse): void {
+    const at = this.answers.indexOf(answer);
+    if (at !== -1) this.answers.splice(at, 1);
+    this.#onAnswered(this);
+  }
+}
