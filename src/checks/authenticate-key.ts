@@ -34,30 +34,38 @@ export function authenticateKey(keys: KeyFinder, guard: AddressGuard): Check<Nee
     if (classifyKeyText(policy.credentials.prefix, text) === 'malformed')
       return failed('malformed', guard.failed(source));
     const recalled = keys.recall(text);
-    return recalled === undefined ? askStore(text) : conclude(judge(request, recalled), 0);
-
-    async function askStore(asked: string): Promise<Verdict> {
-      try {
-        const { found, refusedMs } = await guard.attempt(
-          source,
-          async () => judge(request, await keys.lookUp(asked)),
-          (judged) => typeof judged !== 'string',
-        );
-        return found === undefined ? blocked(refusedMs) : conclude(found, refusedMs, true);
-      } catch (fault) {
-        if (fault instanceof StoreFault) return deny('store_unavailable', { retryAfterS: 1, detail: fault.message });
-        throw fault;
-      }
-    }
-
-    function conclude(judged: Caller | KeyFlaw, refusedMs: number, isCounted = false): Verdict {
-      if (typeof judged === 'string') return failed(judged, isCounted ? refusedMs : guard.failed(source));
-      guard.passed(source);
-      learn.caller = judged;
-      learn.admission = 'key';
-      return undefined;
-    }
+    if (recalled === undefined) return askStore(keys, guard, text, request, learn);
+    const judged = judge(request, recalled);
+    return typeof judged === 'string' ? failed(judged, guard.failed(source)) : passed(judged, guard, source, learn);
   };
+}
+
+async function askStore(
+  keys: KeyFinder,
+  guard: AddressGuard,
+  text: string,
+  request: Needs,
+  learn: CallerKnown,
+): Promise<Verdict> {
+  const { source } = request;
+  try {
+    const { found, refusedMs } = await guard.attempt(
+      source,
+      async () => judge(request, await keys.lookUp(text)),
+      (judged) => typeof judged !== 'string',
+    );
+    if (found === undefined) return blocked(refusedMs);
+    return typeof found === 'string' ? failed(found, refusedMs) : passed(found, guard, source, learn);
+  } catch (fault) {
+    if (fault instanceof StoreFault) return deny('store_unavailable', { retryAfterS: 1, detail: fault.message });
+    throw fault;
+  }
+}
+
+function passed(caller: Caller, guard: AddressGuard, source: string, learn: CallerKnown): undefined {
+  guard.passed(source);
+  learn.caller = caller;
+  learn.admission = 'key';
 }
 
 /** The holder of what was found, or what is wrong with it. */
