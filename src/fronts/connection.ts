@@ -1,11 +1,11 @@
 // What is kept of one client connection: the requests on it that are not answered, and how it is to end.
-import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { LeanResponse } from './lean-response.ts';
 
 export class Connection {
   readonly socket: Socket;
   /** Answers that have not ended, in the order of their requests. */
-  readonly answers: ServerResponse[] = [];
+  readonly answers: LeanResponse[] = [];
   isUpgraded = false;
   /** What ends the connection when the requests under way are answered: bytes came that are no request. */
   lastWords: (() => string) | null = null;
@@ -13,14 +13,14 @@ export class Connection {
   #idleLooks = 0;
   #bytesSeen = 0;
   readonly #onAnswered: (connection: Connection) => void;
-  readonly #closed: (this: ServerResponse) => void;
+  readonly #closed: (this: LeanResponse) => void;
 
   /** @param onAnswered called when an answer has ended */
   constructor(socket: Socket, onAnswered: (connection: Connection) => void) {
     this.socket = socket;
     this.#onAnswered = onAnswered;
     // One function a connection, not one a request.
-    const ended = (answer: ServerResponse): void => this.#ended(answer);
+    const ended = (answer: LeanResponse): void => this.#ended(answer);
     this.#closed = function closed() {
       ended(this);
     };
@@ -31,7 +31,7 @@ export class Connection {
     return this.answers.length === 0 && !this.isUpgraded;
   }
 
-  began(answer: ServerResponse): void {
+  began(answer: LeanResponse): void {
     clearTimeout(this.drainTimer);
     this.#idleLooks = 0;
     this.answers.push(answer);
@@ -46,7 +46,7 @@ export class Connection {
     return this.#idleLooks;
   }
 
-  #ended(answer: ServerResponse): void {
+  #ended(answer: LeanResponse): void {
     const at = this.answers.indexOf(answer);
     if (at !== -1) this.answers.splice(at, 1);
     this.#onAnswered(this);

@@ -18,7 +18,14 @@ interface Internals {
   finished: boolean;
 }
 
+/** Who answers a request. */
+export interface ResponseOwner {
+  /** The request's body turned out to be unreadable; what was sent of it ends with the connection. */
+  breakOff(): void;
+}
+
 export class LeanResponse extends ServerResponse {
+  owner: ResponseOwner | null = null;
   /** Whether it went the short way to its end. */
   isWhole = false;
   /** The body's length that a head of ours tells, bytes; -1 where Node wrote the head. */

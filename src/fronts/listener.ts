@@ -1,6 +1,6 @@
 // What accepts requests, behind one interface: node:http here. It owns connections, timeouts, parse errors
 // and draining; what a request means is the front's business.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { BOUNDS } from '../core/bounds.ts';
@@ -14,14 +14,12 @@ import { LeanResponse } from './lean-response.ts';
 /** What a listener hands on. */
 export interface Front {
   /** @param expectsContinue the client waits for 100 Continue before it sends the body */
-  request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void;
+  request(request: IncomingMessage, response: LeanResponse, expectsContinue: boolean): void;
   /** An Expect other than 100-continue. */
-  expectation(request: IncomingMessage, response: ServerResponse): void;
+  expectation(request: IncomingMessage, response: LeanResponse): void;
   upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void;
   /** Bytes that are no request; returns the answer's bytes. `excerpt` begins with what may be their request line. */
   malformed(code: Code, socket: Socket, excerpt: string): string;
-  /** The rest of a request's body cannot be read. */
-  brokenBody(response: ServerResponse): void;
 }
 
 export interface Listener {
@@ -39,7 +37,7 @@ export function createListener(front: Front): Listener {
 }
 
 class NodeListener implements Listener {
-  readonly #server: Server;
+  readonly #server: Server<typeof LeanRequest, typeof LeanResponse>;
   readonly #front: Front;
   readonly #connections = new Map<Socket, Connection>();
   #sweep: NodeJS.Timeout | undefined;
@@ -118,12 +116,12 @@ class NodeListener implements Listener {
     if (this.isDraining) this.#closeWhenIdle(connection);
   }
 
-  #request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+  #request(request: IncomingMessage, response: LeanResponse, expectsContinue: boolean): void {
     this.#track(request, response);
     this.#front.request(request, response, expectsContinue);
   }
 
-  #track(request: IncomingMessage, response: ServerResponse): void {
+  #track(request: IncomingMessage, response: LeanResponse): void {
     this.#connections.get(request.socket)?.began(response);
   }
 
@@ -158,7 +156,7 @@ class NodeListener implements Listener {
     // What cannot be read is the body of a request that is under way.
     connection.lastWords = () => '';
     if (response.headersSent) socket.destroy();
-    else this.#front.brokenBody(response);
+    else response.owner?.breakOff();
   }
 
   /** Refuses what stands behind the requests under way, once those are answered. */

@@ -1,6 +1,6 @@
 // The gateway's front: accept, decide, forward, record. Every request that it is handed is recorded exactly
 // once, whatever happened.
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { BOUNDS } from '../core/bounds.ts';
 import { type Denial, deny } from '../core/decision.ts';
@@ -12,7 +12,7 @@ import { parseTarget } from '../core/target.ts';
 import type { Admitted, RequestState } from '../decide/request-state.ts';
 import type { Decision } from '../decide/sequence.ts';
 import { onceGone } from '../forward/client-gone.ts';
-import { forwardHttp } from '../forward/forward.ts';
+import { type Forwarded, forwardHttp } from '../forward/forward.ts';
 import { outgoingFields, withoutCredential, type HeaderRules } from '../forward/headers.ts';
 import type { Upstreams } from '../forward/targets.ts';
 import { forwardUpgrade } from '../forward/upgrade.ts';
@@ -20,6 +20,7 @@ import { accept, peerOf } from './accept.ts';
 import { answerFields, answerProblem, rawAnswer } from './answer.ts';
 import { endAndClose, lingerAndClose, mustCloseBehind } from './close-behind.ts';
 import { Journey } from './journey.ts';
+import type { LeanResponse, ResponseOwner } from './lean-response.ts';
 import type { Front } from './listener.ts';
 import { requestIdOf } from './request-facts.ts';
 
@@ -42,15 +43,14 @@ export interface ProxyFrontOptions {
 
 export class ProxyFront implements Front {
   readonly #options: ProxyFrontOptions;
-  readonly #exchanges = new WeakMap<ServerResponse, HttpExchange>();
 
   constructor(options: ProxyFrontOptions) {
     this.#options = options;
   }
 
-  request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+  request(request: IncomingMessage, response: LeanResponse, expectsContinue: boolean): void {
     const exchange = new HttpExchange(this.#options, request, response, expectsContinue);
-    this.#exchanges.set(response, exchange);
+    response.owner = exchange;
     this.#run(exchange);
   }
 
@@ -58,7 +58,7 @@ export class ProxyFront implements Front {
     this.#run(new UpgradeExchange(this.#options, request, socket, head));
   }
 
-  expectation(request: IncomingMessage, response: ServerResponse): void {
+  expectation(request: IncomingMessage, response: LeanResponse): void {
     new HttpExchange(this.#options, request, response, true).refuse(deny('expectation_failed'));
   }
 
@@ -85,10 +85,6 @@ export class ProxyFront implements Front {
     return rawAnswer(answer, method);
   }
 
-  brokenBody(response: ServerResponse): void {
-    this.#exchanges.get(response)?.breakOff();
-  }
-
   #run(exchange: Exchange): void {
     try {
       const state = exchange.accept();
@@ -97,7 +93,7 @@ export class ProxyFront implements Front {
       if (decision instanceof Promise) {
         decision.then((decided) => exchange.proceed(state, decided)).catch((bug: unknown) => exchange.failed(bug));
       } else {
-        exchange.proceed(state, decision).catch((bug: unknown) => exchange.failed(bug));
+        exchange.proceed(state, decision);
       }
     } catch (bug) {
       exchange.failed(bug);
@@ -135,18 +131,25 @@ abstract class Exchange {
   }
 
   /** Carries out a decision. */
-  async proceed(state: RequestState, decision: Decision): Promise<void> {
+  proceed(state: RequestState, decision: Decision): void {
     this.#release = state.release;
     if (this.isBroken) return this.end();
     this.journey.decided(state, decision);
-    if (decision.outcome === 'denied') return this.refuse(decision.denial!, state);
-    await this.forward(state as Admitted);
+    if (decision.outcome === 'denied') this.refuse(decision.denial!, state);
+    else this.forward(state as Admitted);
   }
 
   /** Answers a denial, and records it. */
   abstract refuse(denial: Denial, state?: RequestState): void;
 
-  protected abstract forward(request: Admitted): Promise<void>;
+  protected abstract forward(request: Admitted): void;
+
+  /** Takes in how forwarding ended. */
+  protected forwarded(request: Admitted, forwarded: Forwarded): void {
+    this.journey.forwarded(forwarded);
+    if (forwarded.kind === 'failed') this.refuse(deny(forwarded.code, { detail: forwarded.detail }), request);
+    else this.end();
+  }
 
   /** A defect ended the request. */
   failed(bug: unknown): void {
@@ -193,16 +196,11 @@ abstract class Exchange {
   }
 }
 
-class HttpExchange extends Exchange {
-  readonly #response: ServerResponse;
+class HttpExchange extends Exchange implements ResponseOwner {
+  readonly #response: LeanResponse;
   readonly #expectsContinue: boolean;
 
-  constructor(
-    options: ProxyFrontOptions,
-    request: IncomingMessage,
-    response: ServerResponse,
-    expectsContinue: boolean,
-  ) {
+  constructor(options: ProxyFrontOptions, request: IncomingMessage, response: LeanResponse, expectsContinue: boolean) {
     super(options, request);
     this.#response = response;
     this.#expectsContinue = expectsContinue;
@@ -227,16 +225,15 @@ class HttpExchange extends Exchange {
     else request.resume();
   }
 
-  /** The body turned out to be unreadable; what was sent of it ends with the connection. */
   breakOff(): void {
     this.isBroken = true;
     this.refuse(deny('ambiguous_request', { detail: 'body framing' }));
   }
 
-  protected async forward(request: Admitted): Promise<void> {
+  protected forward(request: Admitted): void {
     const { upstream, path, fields, answerFields: extra } = this.outgoing(request);
     const response = this.#response;
-    const forwarded = await forwardHttp({
+    forwardHttp({
       upstream,
       method: request.method,
       path,
@@ -248,10 +245,9 @@ class HttpExchange extends Exchange {
       answerFields: extra,
       isLast: () => this.isDraining,
       beforeBody: this.#expectsContinue ? () => response.writeContinue() : null,
-    });
-    this.journey.forwarded(forwarded);
-    if (forwarded.kind === 'failed') return this.refuse(deny(forwarded.code, { detail: forwarded.detail }), request);
-    this.end();
+    })
+      .then((forwarded) => this.forwarded(request, forwarded))
+      .catch((bug: unknown) => this.failed(bug));
   }
 }
 
@@ -272,20 +268,12 @@ class UpgradeExchange extends Exchange {
     this.end();
   }
 
-  protected async forward(request: Admitted): Promise<void> {
+  protected forward(request: Admitted): void {
     if (request.upgrades.length === 0) return this.refuse(deny('ambiguous_request', { detail: 'upgrade' }));
     const { upstream, path, fields, answerFields: extra } = this.outgoing(request);
-    const forwarded = await forwardUpgrade({
-      upstream,
-      path,
-      fields,
-      socket: this.#socket,
-      head: this.#head,
-      answerFields: extra,
-    });
-    this.journey.forwarded(forwarded);
-    if (forwarded.kind === 'failed') return this.refuse(deny(forwarded.code, { detail: forwarded.detail }), request);
-    this.end();
+    forwardUpgrade({ upstream, path, fields, socket: this.#socket, head: this.#head, answerFields: extra })
+      .then((forwarded) => this.forwarded(request, forwarded))
+      .catch((bug: unknown) => this.failed(bug));
   }
 }
 
