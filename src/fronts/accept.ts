@@ -37,7 +37,7 @@ export function accept(
     acceptedAtMs,
     method: request.method ?? '',
     target,
-    host: head.host.toLowerCase(),
+    host: head.host,
     rawHeaders: request.rawHeaders,
     peer,
     upgrades: head.upgrades,
@@ -58,6 +58,7 @@ export function peerOf(socket: Socket): Address | undefined {
 const peers = new WeakMap<Socket, Address>();
 
 interface Head {
+  /** In lower case. */
   readonly host: string;
   readonly upgrades: readonly string[];
   readonly contentLength: number | null;
@@ -110,16 +111,25 @@ function readHead(request: IncomingMessage): Head | Denial {
     }
   }
   if (bytes > BOUNDS.headerBytes) return deny('headers_too_large');
-  if (host === undefined || !isHost(host)) return ambiguous('Host');
+  const canonicalHost = hostOf(host);
+  if (canonicalHost === undefined) return ambiguous('Host');
   const contentLength = bodyLength(request.httpVersion, transferEncoding, length);
   if (contentLength === undefined) return ambiguous('framing');
-  return { host, contentLength, upgrades: upgrade === '' ? NO_UPGRADES : askedUpgrades(upgrade, connection) };
+  return { host: canonicalHost, contentLength, upgrades: upgrade === '' ? NO_UPGRADES : askedUpgrades(upgrade, connection) };
 }
 
-function isHost(host: string): boolean {
-  const match = HOST.exec(host);
-  return match !== null && Number(match[1] ?? 0) <= 65_535;
+/** The Host field's value in lower case; undefined if it is none. Nearly all requests name the host of the one before. */
+function hostOf(value: string | undefined): string | undefined {
+  if (value === lastValue) return lastHost;
+  const match = HOST.exec(value ?? '');
+  if (match === null || Number(match[1] ?? 0) > 65_535) return undefined;
+  lastValue = value;
+  lastHost = match[0].toLowerCase();
+  return lastHost;
 }
+
+let lastValue: string | undefined;
+let lastHost: string | undefined;
 
 /** The declared length, null for chunked, undefined for framing that two readers could take differently. */
 function bodyLength(
