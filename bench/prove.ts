@@ -1,0 +1,59 @@
+// Shows that a stack does the whole job before it is measured: what does less would only look fast.
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { ask, type Question } from './ask.ts';
+import { type KeySet, STRANGER, TINY_LIMIT, unknownText } from './keys.ts';
+import type { Scene, Stack } from './stack.ts';
+
+/** @returns what is wrong, in one sentence each; empty if nothing is */
+export async function prove(stack: Stack, scene: Omit<Scene, 'upstream'>): Promise<readonly string[]> {
+  await using upstream = await echo();
+  const running = await stack.start({ ...scene, upstream: upstream.port });
+  try {
+    return stack.job === 'plain'
+      ? await findPlainFaults(running.port)
+      : await findFaults(running.port, scene.keys, stack.hasNoScopes === true);
+  } finally {
+    await running.stop();
+  }
+}
+
+async function findPlainFaults(port: number): Promise<string[]> {
+  const { status } = await ask(port, {});
+  return status === 200 ? [] : [`answered ${status} instead of 200`];
+}
+
+async function findFaults(port: number, keys: KeySet, hasNoScopes: boolean): Promise<string[]> {
+  const good = keys.working[0]!;
+  const faults: string[] = [];
+  const expect = async (what: string, question: Question, right: number): Promise<string> => {
+    const { status, body } = await ask(port, question);
+    if (status !== right) faults.push(`${what}: answered ${status} instead of ${right}`);
+    return body;
+  };
+  const seen = await expect('a good key', { key: good.text }, 200);
+  if (!seen.includes(`"x-consumer-id":"${good.owner}"`))
+    faults.push('a good key: the upstream was not told whose it is');
+  if (seen.includes(good.text)) faults.push('a good key: the upstream was given the key');
+  await expect('no key', {}, 401);
+  await expect('an unknown key', { key: unknownText() }, 401);
+  if (!hasNoScopes) await expect('a key without the scope', { key: keys.powerless.text }, 403);
+  await expect('an address that is not allowed', { key: good.text, from: STRANGER }, 403);
+  for (let count = 1; count <= TINY_LIMIT; count++) await expect('within the limit', { key: keys.tiny.text }, 200);
+  await expect('above the limit', { key: keys.tiny.text }, 429);
+  return faults;
+}
+
+/** An upstream that answers with the headers it was sent. */
+async function echo(): Promise<AsyncDisposable & { readonly port: number }> {
+  const server = createServer((request, response) => response.end(JSON.stringify(request.headers)));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const close = () => {
+    server.closeAllConnections();
+    server.close();
+    return Promise.resolve();
+  };
+  return { port: (server.address() as AddressInfo).port, [Symbol.asyncDispose]: close };
+}

@@ -1,0 +1,19 @@
+// Every stack there is, in the order of the table.
+import type { Session } from '../session.ts';
+import type { Stack } from '../stack.ts';
+import { haproxy, haproxyClosing } from './haproxy.ts';
+import { nginxLua } from './nginx-lua.ts';
+import { haproxyPlain, nginxPlain } from './plain.ts';
+import { portcullisStacks } from './portcullis.ts';
+
+export function stacksOf(session: Session): readonly Stack[] {
+  return [
+    nginxPlain,
+    haproxyPlain,
+    haproxy,
+    nginxLua,
+    ...portcullisStacks(session, 'strict'),
+    ...portcullisStacks(session, 'node'),
+    haproxyClosing,
+  ];
+}
