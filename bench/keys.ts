@@ -47,7 +47,7 @@ export function unknownText(): string {
   return textOf('unknown');
 }
 
-function benchKey(id: string, differs: Partial<BenchKey> = {}): BenchKey {
+export function benchKey(id: string, differs: Partial<BenchKey> = {}): BenchKey {
   const text = textOf(id);
   const sha256 = createHash('sha256').update(text).digest('hex');
   return { id, text, sha256, owner: `owner-of-${id}`, scope: SCOPE, plan: 'standard', ...differs };

@@ -19,6 +19,9 @@ export interface Nginx {
   readonly stop: () => Promise<void>;
 }
 
+/** Workers of root's nginx are nobody otherwise, who may not read the session's folder. */
+const OWNER = process.getuid?.() === 0 ? 'user root; ' : '';
+
 export async function startNginx(session: Session, name: string, options: NginxOptions): Promise<Nginx> {
   const home = session.newFolder(name);
   const port = await freePort();
@@ -28,7 +31,7 @@ export async function startNginx(session: Session, name: string, options: NginxO
   const file = join(home, 'nginx.conf');
   writeFileSync(
     file,
-    `daemon off; worker_processes 1; pid ${join(home, 'pid')}; error_log stderr crit;
+    `${OWNER}daemon off; worker_processes 1; pid ${join(home, 'pid')}; error_log stderr crit;
 ${options.top ?? ''}
 events { worker_connections 4096; }
 http {

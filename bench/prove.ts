@@ -13,7 +13,7 @@ export async function prove(stack: Stack, scene: Omit<Scene, 'upstream'>): Promi
   try {
     return stack.job === 'plain'
       ? await findPlainFaults(running.port)
-      : await findFaults(running.port, scene.keys, stack.hasNoScopes === true);
+      : await findFaults(running.port, scene.keys, stack);
   } finally {
     await running.stop();
   }
@@ -24,11 +24,11 @@ async function findPlainFaults(port: number): Promise<string[]> {
   return status === 200 ? [] : [`answered ${status} instead of 200`];
 }
 
-async function findFaults(port: number, keys: KeySet, hasNoScopes: boolean): Promise<string[]> {
+async function findFaults(port: number, keys: KeySet, { hasNoScopes, paths }: Stack): Promise<string[]> {
   const good = keys.working[0]!;
   const faults: string[] = [];
   const expect = async (what: string, question: Question, right: number): Promise<string> => {
-    const { status, body } = await ask(port, question);
+    const { status, body } = await ask(port, { ...(paths && { path: paths[0]! }), ...question });
     if (status !== right) faults.push(`${what}: answered ${status} instead of ${right}`);
     return body;
   };

@@ -1,6 +1,6 @@
 // Tables for people, JSON for the table of targets: both say on which machine, with what and when.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Options } from './options.ts';
@@ -40,6 +40,15 @@ export function keepResults(name: string, options: Options, machine: string, fig
     ...figures,
   };
   writeFileSync(join(RESULTS, `${name}.json`), `${JSON.stringify(kept, null, 1)}\n`);
+}
+
+/** What {@link keepResults} kept last; undefined if nothing. */
+export function keptResults(name: string): unknown {
+  try {
+    return JSON.parse(readFileSync(join(RESULTS, `${name}.json`), 'utf8'));
+  } catch {
+    return undefined;
+  }
 }
 
 /** The commit that is measured, with a mark if files differ from it. */

@@ -30,11 +30,13 @@ export async function runRounds(
 
   async function loadOnce(stack: Stack): Promise<Load> {
     const upstream = await startUpstream(session);
-    const running = await stack.start({ session, keys, upstream: upstream.port });
+    const { working } = stack.keys ?? keys;
+    const running = await stack.start({ session, keys: stack.keys ?? keys, upstream: upstream.port });
     try {
       const how = {
         connections,
-        keys: stack.job === 'plain' ? [] : keys.working.map(({ text }) => text),
+        keys: stack.job === 'plain' ? [] : working.map(({ text }) => text),
+        ...(stack.paths && { paths: stack.paths }),
         isClosing: stack.isClosing === true,
       };
       await load(session, running, { ...how, seconds: WARM_UP_S });

@@ -1,12 +1,30 @@
 // `npm run bench [-- MEASURE --seconds N --rounds N --connections N --only NAME,…]`: reads the words and hands over.
 import type { Bench } from './bench.ts';
+import { decision } from './measures/decision.ts';
+import { growth } from './measures/growth.ts';
+import { latency } from './measures/latency.ts';
+import { log } from './measures/log.ts';
+import { redis } from './measures/redis.ts';
+import { soak } from './measures/soak.ts';
+import { stream } from './measures/stream.ts';
+import { targets } from './measures/targets.ts';
 import { wholeJob } from './measures/whole-job.ts';
+import { workers } from './measures/workers.ts';
 import { type Options, parseOptions, UsageFault, WHOLE_JOB } from './options.ts';
 import { findServersToo, missingProgram } from './programs.ts';
 import { Session } from './session.ts';
 
 const MEASURES: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   [WHOLE_JOB]: wholeJob,
+  latency,
+  decision,
+  redis,
+  growth,
+  stream,
+  workers,
+  log,
+  soak,
+  targets,
 };
 
 process.exitCode = await main(process.argv.slice(2));

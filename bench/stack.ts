@@ -28,6 +28,10 @@ export interface Stack {
   readonly isClosing?: boolean;
   /** Has no notion of what a key may do, so that no 403 is asked of it. */
   readonly hasNoScopes?: boolean;
+  /** Keys of its own, where those of the run are not what is measured. */
+  readonly keys?: KeySet;
+  /** Paths to load, in turn; the usual one if there are none. */
+  readonly paths?: readonly string[];
   /** One sentence on how to get it, where it is not here. */
   missing(): string | undefined | Promise<string | undefined>;
   start(scene: Scene): Promise<RunningStack>;

@@ -43,8 +43,10 @@ interface Summary {
 }
 
 export async function load(session: Session, stack: RunningStack, options: LoadOptions): Promise<Load> {
-  const script = join(session.newFolder('wrk'), 'load.lua');
-  writeFileSync(script, scriptOf(options));
+  const folder = session.newFolder('wrk');
+  const script = join(folder, 'load.lua');
+  writeFileSync(join(folder, 'keys'), options.keys.join('\n'));
+  writeFileSync(script, scriptOf(options, join(folder, 'keys')));
   const own = cpuSeconds(stack.pids);
   const store = cpuSeconds(stack.storePids);
   const summary = await run(session, [
@@ -83,11 +85,15 @@ async function run(session: Session, words: readonly string[]): Promise<Summary>
   return summary;
 }
 
-/** All requests are written out before the load begins, so that wrk itself costs as little as it can. */
-function scriptOf({ keys, paths = [ORDERS], isClosing = false }: LoadOptions): string {
+/**
+ * All requests are written out before the load begins, so that wrk itself costs as little as it can. Keys are read
+ * from a file, because a Lua function holds 65,536 constants.
+ */
+function scriptOf({ paths = [ORDERS], isClosing = false }: LoadOptions, keysFile: string): string {
   const closing = isClosing ? '["Connection"] = "close", ' : '';
   return `
-local keys = { ${keys.map((key) => JSON.stringify(key)).join(', ')} }
+local keys = {}
+for key in io.lines(${JSON.stringify(keysFile)}) do keys[#keys + 1] = key end
 local paths = { ${paths.map((path) => JSON.stringify(path)).join(', ')} }
 local requests, at = {}, 0
 function init(args)

@@ -1,15 +1,13 @@
 // The whole job on Portcullis and on every peer that is installed: what a request costs, as a ratio to HAProxy's.
 import type { Bench } from '../bench.ts';
-import { isAsked } from '../bench.ts';
 import { keySet } from '../keys.ts';
-import { UsageFault } from '../options.ts';
-import { prove } from '../prove.ts';
 import { keepResults, machineLine, printTable } from '../report.ts';
 import { runRounds } from '../rounds.ts';
 import type { Stack } from '../stack.ts';
 import { stacksOf } from '../stacks/all.ts';
 import { type Spread, spreadOf } from '../statistics.ts';
 import type { Load } from '../wrk.ts';
+import { fit } from './fit.ts';
 
 /** What all others are divided by. */
 const YARDSTICK = 'haproxy';
@@ -37,26 +35,6 @@ export async function wholeJob(bench: Bench): Promise<void> {
   const heads = ['stack', 'CPU µs a request', '× HAProxy', 'requests/s', 'p50 ms', 'p99 ms', 'its Redis, µs', 'failed'];
   printTable(heads, rows.map(cellsOf));
   keepResults('whole-job', bench.options, machine, { rows });
-}
-
-/** Those that are asked for, installed, and shown to do their job. */
-async function fit({ session, options, say }: Bench, all: readonly Stack[]): Promise<readonly Stack[]> {
-  const asked = all.filter(({ name }) => isAsked(options, name));
-  if (asked.length === 0)
-    throw new UsageFault(`--only fits no stack; there are ${all.map(({ name }) => name).join(', ')}`);
-  const fitting: Stack[] = [];
-  for (const stack of asked) {
-    const missing = await stack.missing();
-    if (missing !== undefined) {
-      console.log(`left out: ${stack.title}: ${missing}`);
-      continue;
-    }
-    say(`does it do its job: ${stack.title}`);
-    const faults = await prove(stack, { session, keys: keySet() });
-    for (const fault of faults) console.log(`not measured: ${stack.title}: ${fault}`);
-    if (faults.length === 0) fitting.push(stack);
-  }
-  return fitting;
 }
 
 function rowOf({ name, title }: Stack, loads: readonly Load[], yardstick: readonly Load[] | undefined): WholeJobRow {

@@ -25,3 +25,12 @@ export const haproxyPlain: Stack = {
   missing: () => missingProgram('haproxy'),
   start: (scene) => startHaproxy(scene, '', ''),
 };
+
+/** The upstream itself. */
+export const direct: Stack = {
+  name: 'direct',
+  title: 'nothing between',
+  job: 'plain',
+  missing: () => undefined,
+  start: ({ upstream }) => Promise.resolve({ port: upstream, pids: [], storePids: [], stop: () => Promise.resolve() }),
+};
