@@ -35,12 +35,13 @@ export async function runRounds(
     try {
       const how = {
         connections,
-        keys: stack.job === 'plain' ? [] : working.map(({ text }) => text),
+        keys: stack.job === 'plain' ? [] : working.map(({ text }) => stack.presented?.(text) ?? text),
         ...(stack.paths && { paths: stack.paths }),
         isClosing: stack.isClosing === true,
       };
       await load(session, running, { ...how, seconds: WARM_UP_S });
       const result = await load(session, running, { ...how, seconds: options.seconds });
+      if (result.requests === 0) say('  no answer at all in this time; give it more --seconds');
       if (result.errors > 0) say(`  ${result.errors} of ${result.requests} requests failed`);
       return result;
     } finally {

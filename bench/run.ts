@@ -4,6 +4,7 @@ import { decision } from './measures/decision.ts';
 import { growth } from './measures/growth.ts';
 import { latency } from './measures/latency.ts';
 import { log } from './measures/log.ts';
+import { profile } from './measures/profile.ts';
 import { redis } from './measures/redis.ts';
 import { soak } from './measures/soak.ts';
 import { stream } from './measures/stream.ts';
@@ -24,6 +25,7 @@ const MEASURES: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   workers,
   log,
   soak,
+  profile,
   targets,
 };
 

@@ -26,8 +26,12 @@ export interface Stack {
   readonly job: 'whole' | 'plain';
   /** A new connection for every request. */
   readonly isClosing?: boolean;
-  /** Has no notion of what a key may do, so that no 403 is asked of it. */
-  readonly hasNoScopes?: boolean;
+  /** Has no address lists, so that no 403 is asked of it for one. */
+  readonly hasNoNetworks?: boolean;
+  /** How a key is presented, where it takes more than its text. */
+  readonly presented?: (text: string) => string;
+  /** Where its small limit is, if that is not the key's but a path's. */
+  readonly tinyPath?: string;
   /** Keys of its own, where those of the run are not what is measured. */
   readonly keys?: KeySet;
   /** Paths to load, in turn; the usual one if there are none. */

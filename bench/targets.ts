@@ -44,6 +44,7 @@ export const TARGETS: readonly Target[] = [
     ),
   ),
   cheaper('the usual composition', 'usual', 10),
+  cheaper('the usual composition without keep-alive to the upstream', 'usual-no-keepalive', 10),
   cheaper("fastify's", 'fastify', 5),
   cheaper('Express Gateway', 'express-gateway', 50),
   latency('p50 at one connection, × HAProxy', 1.05, (row) => row.p50Ratio),

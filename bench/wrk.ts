@@ -80,9 +80,7 @@ async function run(session: Session, words: readonly string[]): Promise<Summary>
   await once(child, 'close');
   const line = said.split('\n').find((each) => each.startsWith('{'));
   if (line === undefined) throw new Error(`wrk ended without a result: ${said.trim()}`);
-  const summary = JSON.parse(line) as Summary;
-  if (summary.requests === 0) throw new Error('wrk had no answer at all');
-  return summary;
+  return JSON.parse(line) as Summary;
 }
 
 /**

@@ -9,6 +9,12 @@ export interface PeerOrders {
   readonly keys: readonly BenchKey[];
   readonly allow: readonly string[];
   readonly scope: string;
+  /** Whether connections to the upstream are kept. */
+  readonly keepsUpstream: boolean;
+  /** Second half of a key, for a peer whose keys have two. */
+  readonly secret: string;
+  /** Where the small limit is, for a peer that cannot give it to one key. */
+  readonly tinyPath: string;
   readonly limits: { readonly aMinute: number; readonly aDay: number; readonly tiny: number };
 }
 

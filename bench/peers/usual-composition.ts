@@ -11,7 +11,7 @@ import { RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import { ordersFile, type PeerOrders } from './orders.ts';
 
 const orders = JSON.parse(readFileSync(ordersFile(), 'utf8')) as PeerOrders;
-const { port, upstream, redisPort, keys, allow, scope, limits } = orders;
+const { port, upstream, redisPort, keys, allow, scope, limits, keepsUpstream } = orders;
 const DAY_S = 86_400;
 
 interface Caller {
@@ -46,6 +46,7 @@ app.use(
   createProxyMiddleware<Request, Response>({
     target: upstream,
     changeOrigin: true,
+    ...(keepsUpstream ? {} : { agent: false }),
     on: {
       proxyReq: (asked, _request, response) => {
         const { id, owner, scopes } = callerOf(response);

@@ -3,7 +3,7 @@ import type { Session } from '../session.ts';
 import type { Stack } from '../stack.ts';
 import { haproxy, haproxyClosing } from './haproxy.ts';
 import { nginxLua } from './nginx-lua.ts';
-import { fastifyStack, usualComposition } from './node-peers.ts';
+import { expressGateway, fastifyStack, usualClosing, usualComposition } from './node-peers.ts';
 import { haproxyPlain, nginxPlain } from './plain.ts';
 import { portcullisStacks } from './portcullis.ts';
 
@@ -17,6 +17,8 @@ export function stacksOf(session: Session): readonly Stack[] {
     ...portcullisStacks(session, 'node'),
     haproxyClosing,
     usualComposition,
+    usualClosing,
     fastifyStack,
+    expressGateway,
   ];
 }
