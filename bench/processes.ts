@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 const TICKS = 100;
 
 /** The processes and all that descend from them. */
-function treeOf(roots: readonly number[]): readonly number[] {
+export function treeOf(roots: readonly number[]): readonly number[] {
   const found: number[] = [];
   const queue = [...roots];
   for (let pid = queue.pop(); pid !== undefined; pid = queue.pop()) {

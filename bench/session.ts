@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { treeOf } from './processes.ts';
 
 export interface SpawnOptions {
   readonly cwd?: string;
@@ -56,7 +57,7 @@ export class Session {
     if (!this.#children.has(child)) return;
     const exited = once(child, 'exit');
     child.kill('SIGTERM');
-    const force = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
+    const force = setTimeout(() => killTree(child), PATIENCE_MS);
     await exited;
     clearTimeout(force);
   }
@@ -67,7 +68,19 @@ export class Session {
   }
 
   #drop(): void {
-    for (const child of this.#children) child.kill('SIGKILL');
+    for (const child of this.#children) killTree(child);
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+/** At once, with all that it started: workers would outlive a parent that has no time to end them. */
+function killTree({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  for (const each of treeOf([pid])) {
+    try {
+      process.kill(each, 'SIGKILL');
+    } catch {
+      // It has ended by itself.
+    }
   }
 }
