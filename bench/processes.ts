@@ -33,6 +33,16 @@ export function endedChildrenSeconds(): number {
   return (Number(fields[13]) + Number(fields[14])) / TICKS;
 }
 
+/** What all cores together have spent on anything, seconds (proc(5), /proc/stat). */
+export function machineSeconds(): number {
+  const [user, nice, system, , , irq, softirq] = text('/proc/stat')
+    .split('\n', 1)[0]!
+    .split(/\s+/)
+    .slice(1)
+    .map(Number);
+  return (user! + nice! + system! + irq! + softirq!) / TICKS;
+}
+
 /** Resident memory now, bytes. */
 export function residentBytes(roots: readonly number[]): number {
   return statusSum(roots, 'VmRSS');

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cpuSeconds } from './processes.ts';
+import { cpuSeconds, machineSeconds } from './processes.ts';
 import type { Session } from './session.ts';
 import type { RunningStack } from './stack.ts';
 
@@ -28,6 +28,8 @@ export interface Load {
   readonly cpuUsPerRequest: number;
   /** The same of its store. */
   readonly storeUsPerRequest: number;
+  /** Cores that programs outside of this benchmark kept busy meanwhile. */
+  readonly foreignCores: number;
   /** Answers that were not 2xx or 3xx, and socket errors. */
   readonly errors: number;
 }
@@ -49,6 +51,8 @@ export async function load(session: Session, stack: RunningStack, options: LoadO
   writeFileSync(script, scriptOf(options, join(folder, 'keys')));
   const own = cpuSeconds(stack.pids);
   const store = cpuSeconds(stack.storePids);
+  const foreign = foreignSeconds();
+  const from = performance.now();
   const summary = await run(session, [
     '-t1',
     `-c${options.connections}`,
@@ -69,8 +73,14 @@ export async function load(session: Session, stack: RunningStack, options: LoadO
     maxMs: max,
     cpuUsPerRequest: ((cpuSeconds(stack.pids) - own) * 1e6) / summary.requests,
     storeUsPerRequest: ((cpuSeconds(stack.storePids) - store) * 1e6) / summary.requests,
+    foreignCores: Math.max(0, ((foreignSeconds() - foreign) * 1000) / (performance.now() - from)),
     errors: summary.errors,
   };
+}
+
+/** All that this process and its descendants, living and ended, did not spend. */
+function foreignSeconds(): number {
+  return machineSeconds() - cpuSeconds([process.pid]);
 }
 
 async function run(session: Session, words: readonly string[]): Promise<Summary> {

@@ -22,6 +22,8 @@ export interface WholeJobRow {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly storeUs: number;
+  /** Cores that other programs kept busy: the more, the less the figures say. */
+  readonly foreignCores: number;
   readonly errors: number;
 }
 
@@ -32,7 +34,17 @@ export async function wholeJob(bench: Bench): Promise<void> {
   const loads = await runRounds(bench, { stacks, keys: keySet(), connections });
   const rows = stacks.map((stack) => rowOf(stack, loads.get(stack.name)!, loads.get(YARDSTICK)));
   console.log(`${machine}\n${connections} connections, ${rounds} rounds of ${seconds} s, medians (least to most)\n`);
-  const heads = ['stack', 'CPU µs a request', '× HAProxy', 'requests/s', 'p50 ms', 'p99 ms', 'its Redis, µs', 'failed'];
+  const heads = [
+    'stack',
+    'CPU µs a request',
+    '× HAProxy',
+    'requests/s',
+    'p50 ms',
+    'p99 ms',
+    'its Redis, µs',
+    'cores used by others',
+    'failed',
+  ];
   printTable(heads, rows.map(cellsOf));
   keepResults('whole-job', bench.options, machine, { rows });
 }
@@ -49,6 +61,7 @@ function rowOf({ name, title }: Stack, loads: readonly Load[], yardstick: readon
     p50Ms: of((load) => load.p50Ms).median,
     p99Ms: of((load) => load.p99Ms).median,
     storeUs: of((load) => load.storeUsPerRequest).median,
+    foreignCores: of((load) => load.foreignCores).median,
     errors: loads.reduce((sum, load) => sum + load.errors, 0),
   };
 }
@@ -62,6 +75,7 @@ function cellsOf(row: WholeJobRow): string[] {
     row.p50Ms.toFixed(2),
     row.p99Ms.toFixed(2),
     row.storeUs === 0 ? '' : row.storeUs.toFixed(1),
+    row.foreignCores.toFixed(2),
     row.errors === 0 ? '' : String(row.errors),
   ];
 }
