@@ -2,6 +2,7 @@
 // Node's own way joins them too, but looks at each field twice, writes under a cork and waits for a callback,
 // which is a quarter of what node:http costs a request. Every other answer takes Node's way.
 import { OutgoingMessage, ServerResponse, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import { BOUNDS } from '../core/bounds.ts';
 import { isField } from '../core/fields.ts';
 
@@ -15,7 +16,14 @@ interface Internals {
   _expect_continue: boolean;
   _sent100: boolean;
   _keepAliveTimeout: number;
+  _closed: boolean;
   finished: boolean;
+  outputData: readonly unknown[];
+}
+
+/** A connection, with the answer that is being written to it. */
+interface Writing extends Socket {
+  _httpMessage?: ServerResponse | null;
 }
 
 /** Who answers a request. */
@@ -51,6 +59,18 @@ export class LeanResponse extends ServerResponse {
     const body = chunk ?? '';
     if (typeof body === 'string' && body.length === this.#bodyLength && this.#endWhole(body)) return this;
     return super.end(chunk, ...rest);
+  }
+
+  /** Node listens for each answer whether its connection closes; here one listener serves all of a connection's. */
+  override assignSocket(socket: Writing): void {
+    const isQueued = this.owner !== null || (this as unknown as Internals).outputData.length > 0;
+    if (isQueued || socket._httpMessage) return super.assignSocket(socket);
+    if (!watched.has(socket)) {
+      watched.add(socket);
+      socket.on('close', connectionClosed);
+    }
+    socket._httpMessage = this;
+    (this as { socket: Socket | null }).socket = socket;
   }
 
   #endWhole(body: string): boolean {
@@ -112,6 +132,17 @@ export class LeanResponse extends ServerResponse {
     internals._header = head + (isLast ? LAST : KEPT);
     return true;
   }
+}
+
+const watched = new WeakSet<Socket>();
+
+function connectionClosed(this: Writing): void {
+  const answer = this._httpMessage;
+  const internals = answer as unknown as Internals | null | undefined;
+  if (!answer || !internals || internals._closed) return;
+  answer.destroyed = true;
+  internals._closed = true;
+  answer.emit('close');
 }
 
 // Not in the class: TypeScript does not let an accessor take the place of a property.

@@ -179,6 +179,32 @@ describe('lean request and response', () => {
     assert.deepEqual(events, ['finish', 'close']);
   });
 
+  it('an answer whose client goes away is told so once, the first on a connection and a later one', async () => {
+    for (const earlier of ['', GET]) {
+      const closes: boolean[] = [];
+      const gone = Promise.withResolvers<void>();
+      const arrived = Promise.withResolvers<void>();
+      answer = (_request, response) => {
+        response.writeHead(200, ['Content-Length', '0']);
+        response.end();
+        answer = (_next, unanswered) => {
+          unanswered.on('close', () => {
+            closes.push(unanswered.writableFinished);
+            gone.resolve();
+          });
+          arrived.resolve();
+        };
+      };
+      if (earlier === '') answer(undefined as never, { writeHead() {}, end() {} } as never);
+      const socket = connect(lean, '127.0.0.1', () => socket.write(earlier + GET));
+      socket.resume();
+      await arrived.promise;
+      socket.resetAndDestroy();
+      await gone.promise;
+      assert.deepEqual(closes, [false]);
+    }
+  });
+
   it('a body that streams behind a head of ours is whole', async () => {
     const part = 'x'.repeat(100_000);
     answer = (_request, response) => {
