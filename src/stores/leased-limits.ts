@@ -21,20 +21,29 @@ interface Payment {
   readonly window: number;
 }
 
+interface LeasedLimitsOptions {
+  /** Ms that pass steadily, whatever the clock is set to. */
+  readonly now?: () => number;
+  /** Acts again and again; returns what ends it. */
+  readonly repeat?: (act: () => void, everyMs: number) => () => void;
+  readonly table?: LeaseTable;
+}
+
 export class LeasedLimits {
   readonly #store: LimitStore;
   readonly #now: () => number;
+  readonly #repeat: (act: () => void, everyMs: number) => () => void;
   readonly #table: LeaseTable;
   /** The leases of demands that were seen before, by the very array. */
   readonly #leasesOf = new WeakMap<readonly LimitDemand[], readonly Lease[]>();
   #unspent: Unspent[] = [];
-  #timer: NodeJS.Timeout | undefined;
+  #stopSweeping: (() => void) | undefined;
 
-  /** @param now ms that pass steadily, whatever the clock is set to */
-  constructor(store: LimitStore, now: () => number = () => performance.now(), table: LeaseTable = new LeaseTable()) {
+  constructor(store: LimitStore, { now, repeat, table }: LeasedLimitsOptions = {}) {
     this.#store = store;
-    this.#now = now;
-    this.#table = table;
+    this.#now = now ?? (() => performance.now());
+    this.#repeat = repeat ?? repeatUnawaited;
+    this.#table = table ?? new LeaseTable();
   }
 
   /**
@@ -50,20 +59,10 @@ export class LeasedLimits {
     return this.#decide(demands, seat, now);
   }
 
-  /** Hands back what is lapsed or idle, and forgets whom nobody asks for. Runs by itself while anything is held. */
-  sweep(): Promise<void> {
-    const now = this.#now();
-    this.#table.sweep(now, (lease) => this.#keep(lease.retire(now, false)));
-    if (this.#table.size === 0 && this.#unspent.length === 0) this.#stop();
-    return this.#giveBack();
-  }
-
   /** Gives back all that is held. */
   async close(): Promise<void> {
-    this.#stop();
-    const now = this.#now();
-    this.#table.sweep(now, (lease) => this.#keep(lease.retire(now, true)));
-    await this.#giveBack();
+    await this.#sweep(true);
+    this.#stopSweeping?.();
   }
 
   #spend(leases: readonly Lease[], demands: readonly LimitDemand[], now: number): Taken {
@@ -94,7 +93,7 @@ export class LeasedLimits {
     const leases = demands.map((demand) =>
       this.#table.find(demand, now, (evicted) => this.#keep(evicted.retire(now, true))),
     );
-    if (this.#table.size > 0) this.#timer ??= setInterval(() => void this.sweep(), BOUNDS.leaseSweepMs).unref();
+    if (this.#table.size > 0) this.#stopSweeping ??= this.#repeat(() => void this.#sweep(false), BOUNDS.leaseSweepMs);
     if (!isWhole(leases)) return leases;
     // One subject named twice would be paid for twice out of what was looked at once.
     if (new Set(leases).size < leases.length) return demands.map(() => undefined);
@@ -183,10 +182,22 @@ export class LeasedLimits {
       await this.#store.giveBack(unspent.slice(from, from + BOUNDS.leasesGivenBackAtOnce)).catch(() => undefined);
   }
 
-  #stop(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+  /** Hands back what has lapsed or is idle, or all of it, and forgets whom nobody asks for. */
+  #sweep(isEnding: boolean): Promise<void> {
+    const now = this.#now();
+    this.#table.sweep(now, (lease) => this.#keep(lease.retire(now, isEnding)));
+    if (this.#table.size === 0 && this.#unspent.length === 0) {
+      this.#stopSweeping?.();
+      this.#stopSweeping = undefined;
+    }
+    return this.#giveBack();
   }
+}
+
+/** A timer that keeps no process alive. */
+function repeatUnawaited(act: () => void, everyMs: number): () => void {
+  const timer = setInterval(act, everyMs).unref();
+  return () => clearInterval(timer);
 }
 
 function coversAll(leases: readonly Lease[], demands: readonly LimitDemand[], now: number): boolean {
