@@ -135,8 +135,16 @@ export interface Weighed {
   readonly ifLeft: LeaseState;
 }
 
-/** Weighs one demand against the counts kept of its subject; `undefined` is none. */
-export function weigh(demand: LimitDemand | LeaseDemand, kept: Counts | undefined, nowMs: number): Weighed {
+/**
+ * Weighs one demand against the counts kept of its subject; `undefined` is none.
+ * @param more what is asked for ahead
+ */
+export function weigh(
+  demand: LimitDemand,
+  kept: Counts | undefined,
+  nowMs: number,
+  more?: Pick<LeaseDemand, 'ahead' | 'pacePerS'>,
+): Weighed {
   const algorithm = ALGORITHMS[demand.algorithm];
   const counts = algorithm.settle(demand, kept, nowMs);
   const fits = demand.cost === 0 || algorithm.fits(demand, counts, nowMs);
@@ -153,8 +161,8 @@ export function weigh(demand: LimitDemand | LeaseDemand, kept: Counts | undefine
   if (!fits) return { fits, taken: counts, lifeMs: 0, ifTaken: ifLeft, ifLeft };
   const spent = algorithm.spend(demand, counts);
   // A window begins with a request, and so does the first refill of a full bucket: never with a grant alone.
-  const mayGrant = 'ahead' in demand && (demand.cost > 0 || counts[0] < nowMs);
-  const granted = mayGrant ? grantOf(demand, algorithm.remaining(demand, spent, nowMs), lapseMs) : 0;
+  const mayGrant = more !== undefined && (demand.cost > 0 || counts[0] < nowMs);
+  const granted = mayGrant ? grantOf(more, algorithm.remaining(demand, spent, nowMs), lapseMs) : 0;
   const taken = algorithm.spend({ ...demand, cost: granted }, spent);
   const lifeMs = demand.cost + granted === 0 ? 0 : Math.min(LONGEST_MS, algorithm.lifeMs(demand, taken, nowMs));
   return { fits, taken, lifeMs, ifTaken: state(taken, granted), ifLeft };
@@ -166,14 +174,19 @@ export function giveBack(
   kept: Counts | undefined,
   nowMs: number,
 ): { readonly counts: Counts; readonly lifeMs: number } | undefined {
-  if (!kept) return undefined;
+  // Where the clock has jumped back, it is not known any more whose window this is.
+  if (!kept || nowMs < kept[0]) return undefined;
   const algorithm = ALGORITHMS[unspent.algorithm];
   const counts = algorithm.putBack(unspent, algorithm.settle(unspent, kept, nowMs), unspent.lapsesAt);
   return counts && { counts, lifeMs: Math.min(LONGEST_MS, algorithm.lifeMs(unspent, counts, nowMs)) };
 }
 
 /** How many of those left are granted ahead. */
-function grantOf({ ahead, pacePerS }: LeaseDemand, remaining: number, lapseMs: number): number {
+function grantOf(
+  { ahead, pacePerS }: Pick<LeaseDemand, 'ahead' | 'pacePerS'>,
+  remaining: number,
+  lapseMs: number,
+): number {
   if (remaining < GRANT_FLOOR) return 0;
   const spendable = ceilDiv(Math.min(lapseMs, GRANT_AHEAD_MS) * pacePerS, 1_000);
   return Math.min(ahead, floorDiv(remaining, GRANT_SHARE), spendable);

@@ -89,7 +89,8 @@ for i, key in ipairs(KEYS) do
     burst = tonumber(ARGV[at + 3]),
     cost = tonumber(ARGV[at + 4]),
   }
-  c = c and rule.put_back(d, rule.settle(d, c), tonumber(ARGV[at + 5]))
+  -- Where the clock has jumped back, it is not known any more whose window this is.
+  c = c and now >= c[1] and rule.put_back(d, rule.settle(d, c), tonumber(ARGV[at + 5]))
   if c then
     local life = rule.life(d, c)
     -- A bucket that is full again means as much as none.

@@ -82,7 +82,11 @@ export class RedisLimits implements LimitStore {
     }
   }
 
-  async #take(operation: 'take' | 'lease', demands: readonly LimitDemand[], seat?: SeatDemand): Promise<Leased> {
+  async #take(
+    operation: 'take' | 'lease',
+    demands: readonly (LimitDemand & Partial<LeaseDemand>)[],
+    seat?: SeatDemand,
+  ): Promise<Leased> {
     try {
       return await this.#ask(operation, demands, seat);
     } catch (error) {
@@ -94,15 +98,15 @@ export class RedisLimits implements LimitStore {
 
   async #ask(
     operation: 'take' | 'lease' | 'peek',
-    demands: readonly (LimitDemand | LeaseDemand)[],
+    demands: readonly (LimitDemand & Partial<LeaseDemand>)[],
     seat?: SeatDemand,
   ): Promise<Leased> {
     const keys = demands.map(({ algorithm, periodMs, id }) => this.#names.limit(algorithm, periodMs, id));
     const values: (string | number)[] = [operation === 'peek' ? 0 : 1, demands.length];
-    for (const demand of demands) {
-      const { algorithm, requests, periodMs, burst, cost } = demand;
-      const [ahead, pacePerS] = 'ahead' in demand ? [demand.ahead, demand.pacePerS] : [0, 0];
-      values.push(algorithm, requests, periodMs, burst, cost, ahead, pacePerS);
+    for (const { algorithm, requests, periodMs, burst, cost, ahead = 0, pacePerS = 0 } of demands) {
+      values.push(algorithm, requests, periodMs, burst, cost);
+      if (operation === 'lease') values.push(ahead, pacePerS);
+      else values.push(0, 0);
     }
     if (seat) {
       keys.push(this.#names.seats(seat.id));

@@ -38,6 +38,9 @@ CREATE INDEX seats_by_end ON seats (ends_at);
 const PRUNE_EVERY = 200;
 const PRUNED_AT_ONCE = 2_000;
 
+/** What is asked for ahead with each demand. */
+type More = (at: number) => LeaseDemand | undefined;
+
 export class SqliteLimits implements LimitStore {
   readonly #db: SqliteDatabase;
   readonly #clock: Clock;
@@ -56,11 +59,11 @@ export class SqliteLimits implements LimitStore {
   }
 
   take(demands: readonly LimitDemand[], seat?: SeatDemand): Promise<Taken> {
-    return runOperation(this.#observe, 'take', () => this.#take(demands, seat));
+    return runOperation(this.#observe, 'take', () => this.#take(demands, seat, () => undefined));
   }
 
   lease(demands: readonly LeaseDemand[], seat?: SeatDemand): Promise<Leased> {
-    return runOperation(this.#observe, 'lease', () => this.#take(demands, seat));
+    return runOperation(this.#observe, 'lease', () => this.#take(demands, seat, (at) => demands[at]));
   }
 
   giveBack(unspent: readonly Unspent[]): Promise<void> {
@@ -77,7 +80,11 @@ export class SqliteLimits implements LimitStore {
   }
 
   peek(demands: readonly LimitDemand[], seat?: SeatDemand): Promise<Taken> {
-    return runOperation(this.#observe, 'peek', () => this.#weighAll(demands, seat, this.#clock()).taken);
+    return runOperation(
+      this.#observe,
+      'peek',
+      () => this.#weighAll(demands, seat, this.#clock(), () => undefined).taken,
+    );
   }
 
   release(id: string, token: string): Promise<void> {
@@ -96,11 +103,11 @@ export class SqliteLimits implements LimitStore {
     );
   }
 
-  #take(demands: readonly LimitDemand[], seat: SeatDemand | undefined): Leased {
+  #take(demands: readonly LimitDemand[], seat: SeatDemand | undefined, more: More): Leased {
     return this.#db.transaction(() => {
       const nowMs = this.#clock();
       if (++this.#takes % PRUNE_EVERY === 0) this.#prune(nowMs);
-      const { taken, weighed } = this.#weighAll(demands, seat, nowMs);
+      const { taken, weighed } = this.#weighAll(demands, seat, nowMs, more);
       if (!taken.isAdmitted) return taken;
       for (const [index, { taken: counts, lifeMs }] of weighed.entries()) {
         const demand = demands[index];
@@ -111,12 +118,12 @@ export class SqliteLimits implements LimitStore {
     });
   }
 
-  #weighAll(demands: readonly LimitDemand[], seat: SeatDemand | undefined, nowMs: number) {
+  #weighAll(demands: readonly LimitDemand[], seat: SeatDemand | undefined, nowMs: number, more: More) {
     // Two demands of one subject see each other.
     const kept = new Map<string, Counts>();
-    const weighed: Weighed[] = demands.map((demand) => {
+    const weighed: Weighed[] = demands.map((demand, at) => {
       const id = subject(demand);
-      const weighing = weigh(demand, kept.get(id) ?? this.#kept(id), nowMs);
+      const weighing = weigh(demand, kept.get(id) ?? this.#kept(id), nowMs, more(at));
       kept.set(id, weighing.taken);
       return weighing;
     });

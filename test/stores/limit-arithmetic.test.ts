@@ -154,6 +154,57 @@ describe(`the arithmetic of limits (seed ${SEED})`, () => {
     );
   });
 
+  it('what is given back lets no more pass than if it had never been granted', () => {
+    let givenBack = 0;
+    fc.assert(
+      fc.property(history(false), ({ demand, steps }) => {
+        let nowMs = START;
+        let kept: Counts | undefined;
+        // The counts if only what is spent had been taken, and how much of the last grant was not.
+        let without: Counts | undefined;
+        let unspent: Unspent | undefined;
+        for (const { afterMs, unspentPart, ...asked } of steps) {
+          nowMs += afterMs;
+          const left = unspent && giveBack(unspent, kept, nowMs);
+          const one = { ...demand, cost: 0 };
+          if (left) {
+            kept = left.counts;
+            givenBack++;
+            const { remaining } = weigh(one, kept, nowMs).ifLeft;
+            assert.ok(remaining <= weigh(one, without, nowMs).ifLeft.remaining);
+          }
+          const { fits, taken, ifTaken, lifeMs } = weigh({ ...demand, ...asked }, kept, nowMs, asked);
+          unspent = undefined;
+          without = kept;
+          if (!fits || lifeMs === 0) continue;
+          const unspentCost = Math.ceil(ifTaken.granted * unspentPart);
+          unspent = { ...demand, cost: unspentCost, lapsesAt: ifTaken.lapsesAt };
+          without = weigh({ ...demand, cost: asked.cost + ifTaken.granted - unspentCost }, kept, nowMs).taken;
+          kept = taken;
+          // Others take meanwhile, and the clock goes on.
+          nowMs += Math.floor(afterMs / 3);
+          const other = weigh({ ...demand, cost: 1 }, kept, nowMs);
+          if (!other.fits) continue;
+          kept = other.taken;
+          const same = weigh({ ...demand, cost: 1 }, without, nowMs);
+          assert.ok(same.fits || demand.algorithm === 'bucket');
+          without = same.taken;
+        }
+      }),
+      { seed: SEED, numRuns: 500 },
+    );
+    assert.ok(givenBack > 100, `${givenBack} were given back`);
+  });
+
+  it('nothing is given back to a window that a clock that jumped back made of another', () => {
+    const demand: LimitDemand = { id: 's', algorithm: 'fixed', requests: 500, periodMs: 1_000, burst: 1, cost: 1 };
+    const { taken, ifTaken } = weigh(demand, undefined, 5_500, { ahead: 9, pacePerS: 1_000 });
+    const next = weigh(demand, taken, 6_000).taken;
+    const unspent = { ...demand, cost: ifTaken.granted, lapsesAt: ifTaken.lapsesAt };
+    assert.deepEqual(giveBack(unspent, taken, 5_999)?.counts, [5_000, 1, 0]);
+    assert.equal(giveBack(unspent, next, 5_999), undefined);
+  });
+
   it('counts that have outlived their time mean as much as none', () => {
     fc.assert(
       fc.property(history(true), ({ demand, steps }) => {
@@ -215,7 +266,7 @@ describe(`the Redis script against the arithmetic (seed ${SEED})`, () => {
             if (left) kept = left.lifeMs > 0 ? left.counts : undefined;
           }
           const wanted: LeaseDemand = { ...demand, ...asked };
-          const { fits, taken, ifTaken, ifLeft, lifeMs } = weigh(wanted, kept, nowMs);
+          const { fits, taken, ifTaken, ifLeft, lifeMs } = weigh(wanted, kept, nowMs, wanted);
           assert.deepEqual(await limits.lease([wanted]), {
             isAdmitted: fits,
             isSeatRefused: false,
