@@ -104,9 +104,7 @@ export class RedisLimits implements LimitStore {
     const keys = demands.map(({ algorithm, periodMs, id }) => this.#names.limit(algorithm, periodMs, id));
     const values: (string | number)[] = [operation === 'peek' ? 0 : 1, demands.length];
     for (const { algorithm, requests, periodMs, burst, cost, ahead = 0, pacePerS = 0 } of demands) {
-      values.push(algorithm, requests, periodMs, burst, cost);
-      if (operation === 'lease') values.push(ahead, pacePerS);
-      else values.push(0, 0);
+      values.push(algorithm, requests, periodMs, burst, cost, operation === 'lease' ? ahead : 0, pacePerS);
     }
     if (seat) {
       keys.push(this.#names.seats(seat.id));

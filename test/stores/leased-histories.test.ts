@@ -76,12 +76,13 @@ interface Played {
 
 /** Plays a history. Stretches of different gateways go on side by side. */
 async function play({ rule, delays, wrongness, stretches }: History): Promise<Played> {
-  const { time, gateway: open, dispose } = await leasingStore(START);
+  const scene = await leasingStore(START);
+  const { time } = scene;
   const admissions: Admission[] = [];
   const pending: Promise<void>[] = [];
   const gateways: LeasingGateway[] = [];
   const replace = (at: number): void => {
-    gateways[at] = open({ wrongness: wrongness[at]! / 1_000_000 });
+    gateways[at] = scene.gateway({ wrongness: wrongness[at]! / 1_000_000 });
     let next = at;
     gateways[at].connection.delayMs = () => delays[next++ % delays.length]!;
   };
@@ -118,7 +119,7 @@ async function play({ rule, delays, wrongness, stretches }: History): Promise<Pl
     await time.pass(Math.max(...beginsAt) - START + 1_000);
     await Promise.all(pending);
   } finally {
-    await dispose();
+    await scene.dispose();
   }
   return { admissions: admissions.toSorted((a, b) => a.atMs - b.atMs), atOnce };
 }

@@ -180,7 +180,7 @@ describe('leased limits', () => {
     // Until it asks ahead, and the answer will be of the next window.
     for (let asked = held(); scene.time.nowMs % MINUTE < MINUTE - 150 || held() === asked; at++) {
       if (scene.time.nowMs % MINUTE < MINUTE - 150) asked = held();
-      gateway.limits.take(wanted);
+      void gateway.limits.take(wanted);
       await scene.time.pass(0.5);
     }
     assert.ok(scene.time.nowMs % MINUTE > MINUTE / 2, 'still in the window before');

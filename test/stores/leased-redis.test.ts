@@ -81,10 +81,9 @@ describe('leases on Redis', () => {
       // The last ones go one by one, and so do those that are too many.
       assert.ok(asked < LIMIT / 4, `${asked} scripts for ${begun} requests`);
       await Promise.all(gateways.map((limits) => limits.close()));
-      const rest = await Promise.all(
-        Array.from({ length: LIMIT / 10 }, () => gateways[0]!.take(demandOf('uneven', algorithm))),
-      );
-      assert.equal(admitted + rest.filter(({ isAdmitted }) => isAdmitted).length, LIMIT);
+      let rest = 0;
+      while ((await gateways[0]!.take(demandOf('uneven', algorithm))).isAdmitted) rest++;
+      assert.equal(admitted + rest, LIMIT, 'what was held when the last was asked for has been given back');
     });
 
     it(`${algorithm}: a client that asks one request after the other reaches Redis once in 20 at most`, async () => {
