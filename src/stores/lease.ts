@@ -7,7 +7,7 @@ import type { LeaseDemand, LeaseState, LimitDemand, LimitState, Unspent } from '
 /** How much demand a lot holds: of a busy subject a quarter of a second's, of others up to so many admissions. */
 const BUSY_LOT_S = 0.25;
 const CALM_LOT = 80;
-const CALM_LOT_S = 10;
+const CALM_LOT_S = 8;
 const MOST_PER_S = 1_000_000;
 /** By how much, of a time, our clock may have gone wrong against the store's; and what both leave out by rounding, ms. */
 const DRIFT = 0.001;
@@ -23,9 +23,11 @@ export class Lease {
   #turnsAt = 0;
   /** The window's end on the store's clock. */
   #window = 0;
-  /** What the store said is left besides; and how much of it others took between its last two answers. */
+  /** What the store said is left besides, and when; and how much of it others took between its last two answers. */
   #left: number | undefined;
+  #learnedAt = 0;
   #takenByOthers = 0;
+  #othersPerMs = 0;
   #resetsAt = 0;
   /** Until then, no demand of this cost or more fits. */
   #refusedUntil = 0;
@@ -76,9 +78,10 @@ export class Lease {
     return this.#held <= this.#lowWater;
   }
 
-  /** Where the limit stands, never better than it does: others are taken to go on as they did. */
+  /** Where the limit stands, not better than it does: others are taken to go on as they did. */
   state(now: number): LimitState {
-    const left = Math.max(0, (this.#left ?? 0) - this.#takenByOthers);
+    const byOthers = Math.max(this.#takenByOthers, Math.ceil(this.#othersPerMs * (now - this.#learnedAt)));
+    const left = Math.max(0, (this.#left ?? 0) - byOthers);
     return { remaining: left + this.#spendable(now), resetMs: Math.max(0, this.#resetsAt - now), isViolated: false };
   }
 
@@ -116,6 +119,8 @@ export class Lease {
     const granted = 'granted' in state ? state.granted : 0;
     const expected = (this.#left ?? 0) - (isAdmitted ? asked.cost + granted : 0);
     this.#takenByOthers = Math.max(0, expected - state.remaining);
+    this.#othersPerMs = this.#takenByOthers / Math.max(1, now - this.#learnedAt);
+    this.#learnedAt = now;
     this.#left = state.remaining;
     this.#resetsAt = now + state.resetMs;
     this.#refusedUntil = 0;

@@ -75,7 +75,7 @@ describe('leased limits', () => {
 
     it(`${algorithm}: a steady key asks once in 20 requests at most, whatever its pace`, async () => {
       // What a bucket grants lapses with its next refill, 5 s later at most.
-      for (const everyMs of algorithm === 'bucket' ? [1, 5, 20, 100] : [1, 5, 20, 100, 300]) {
+      for (const everyMs of algorithm === 'bucket' ? [1, 5, 20, 100] : [1, 5, 20, 100, 333]) {
         const wanted = demands({ algorithm, requests: 1_000_000 });
         await takeSteadily(wanted, 40, everyMs);
         const before = gateway.connection.operations.length;
@@ -120,6 +120,31 @@ describe('leased limits', () => {
     assert.equal(gateway.table.size, 1);
     await scene.time.pass(BOUNDS.leaseForgottenMs + 2 * BOUNDS.leaseSweepMs);
     assert.equal(gateway.table.size, 0);
+  });
+
+  it('beside other gateways, callers are not told of more than is left, but for a hundredth of the limit', async () => {
+    for (const [mineEveryMs, theirsEveryMs] of [
+      [10, 10],
+      [5, 50],
+      [50, 5],
+      [20, 1],
+    ] as const) {
+      const other = scene.gateway();
+      const wanted = demands();
+      let admitted = 0;
+      for (let ms = 0; ms < 5_000; ms++) {
+        if (ms % mineEveryMs === 0) {
+          const { remaining } = (await gateway.limits.take(wanted)).limits[0]!;
+          admitted++;
+          assert.ok(remaining <= 10_000 - admitted + 100, `${remaining} said, ${10_000 - admitted} left`);
+        }
+        if (ms % theirsEveryMs === 0) {
+          await other.limits.take(wanted);
+          admitted++;
+        }
+        await scene.time.pass(1);
+      }
+    }
   });
 
   for (const algorithm of ALGORITHMS) {
