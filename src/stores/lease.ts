@@ -1,14 +1,9 @@
-// What this gateway holds of one subject under one limit: admissions that the store has counted and granted
-// until they lapse, and what it last said is left. The lot it asks for follows demand: none for a first request,
-// twice as many each time while demand is there, and no more than demand comes to within a short while.
+// What this gateway holds of one subject under one limit: admissions that the store has counted and granted until
+// they lapse, and what it last said is left besides.
 import { BOUNDS } from '../core/bounds.ts';
 import type { LeaseDemand, LeaseState, LimitDemand, LimitState, Unspent } from '../core/ports.ts';
+import { LotSize } from './lot-size.ts';
 
-/** How much demand a lot holds: of a busy subject a quarter of a second's, of others up to so many admissions. */
-const BUSY_LOT_S = 0.25;
-const CALM_LOT = 80;
-const CALM_LOT_S = 8;
-const MOST_PER_S = 1_000_000;
 /** By how much, of a time, our clock may have gone wrong against the store's; and what both leave out by rounding, ms. */
 const DRIFT = 0.001;
 const ROUNDING_MS = 1;
@@ -17,6 +12,7 @@ export class Lease {
   /** No longer in the table: nothing is granted to it any more. */
   isForgotten = false;
   readonly #rule: LimitDemand;
+  readonly #lots: LotSize;
   /** Admissions to spend until `#lapsesAt`, which is `#turnsAt` or sooner: when the store's window surely has not ended. */
   #held = 0;
   #lapsesAt = 0;
@@ -32,21 +28,19 @@ export class Lease {
   /** Until then, no demand of this cost or more fits. */
   #refusedUntil = 0;
   #refusedCost = Infinity;
-  /** Demand since the last lot was asked for, and how large that was. */
-  #demanded = 0;
-  #lotAskedAt: number;
-  #lot = 0;
-  #cost = 1;
   /** At or below, more is asked for in the background. */
   #lowWater = -1;
   #isAsking = false;
   #askNotBefore = 0;
   #usedAt: number;
 
-  /** @param rule what is counted; its cost means nothing @param firstSeenAt when the subject was first demanded */
+  /**
+   * @param rule what is counted; its cost means nothing
+   * @param firstSeenAt when the subject was first demanded
+   */
   constructor(rule: LimitDemand, firstSeenAt: number, now: number) {
     this.#rule = rule;
-    this.#lotAskedAt = firstSeenAt;
+    this.#lots = new LotSize(firstSeenAt);
     this.#usedAt = now;
   }
 
@@ -57,13 +51,13 @@ export class Lease {
   /** Spends what {@link covers} said is there. */
   spend(cost: number, now: number): void {
     this.#held -= cost;
-    this.#demanded += cost;
+    this.#lots.demanded(cost);
     this.#usedAt = now;
   }
 
   /** Takes back what was spent on a request that was not admitted. What has lapsed meanwhile is handed back. */
   refund(cost: number, window: number, now: number): Unspent | undefined {
-    this.#demanded -= cost;
+    this.#lots.demanded(-cost);
     if (window !== this.#window || now >= this.#lapsesAt) return this.#unspent(cost, window);
     this.#held += cost;
     return undefined;
@@ -99,8 +93,8 @@ export class Lease {
 
   /** Notes a demand that the store is asked for, and what to ask it for ahead. */
   demand(cost: number, now: number): LeaseDemand {
-    this.#demanded += cost;
-    this.#cost = cost;
+    this.#lots.demanded(cost);
+    this.#lots.costs(cost);
     this.#usedAt = now;
     return this.#asking(cost, now, this.#mayAsk(now));
   }
@@ -115,7 +109,13 @@ export class Lease {
   }
 
   /** Takes in what the store answered to `asked`. Admissions of a window that has ended are handed back. */
-  learn(asked: LeaseDemand, state: LimitState | LeaseState, isAdmitted: boolean, sentAt: number, now: number) {
+  learn(
+    asked: LeaseDemand,
+    state: LimitState | LeaseState,
+    isAdmitted: boolean,
+    sentAt: number,
+    now: number,
+  ): Unspent | undefined {
     const granted = 'granted' in state ? state.granted : 0;
     const expected = (this.#left ?? 0) - (isAdmitted ? asked.cost + granted : 0);
     this.#takenByOthers = Math.max(0, expected - state.remaining);
@@ -165,19 +165,14 @@ export class Lease {
   #asking(cost: number, now: number, mayAsk: boolean): LeaseDemand {
     const plain = { ...this.#rule, cost, ahead: 0, pacePerS: 0 };
     if (!mayAsk) return plain;
-    const elapsedMs = Math.max(1, now - this.#lotAskedAt);
-    const pacePerS = Math.min(MOST_PER_S, Math.ceil((this.#demanded * 1_000) / elapsedMs));
-    const wanted = Math.max(pacePerS * BUSY_LOT_S, Math.min(CALM_LOT * this.#cost, pacePerS * CALM_LOT_S));
-    const lot = Math.min(Math.ceil(wanted), 2 * (this.#lot + this.#cost), BOUNDS.leaseLot);
+    const lot = this.#lots.next(now);
     const held = this.#spendable(now);
-    const untilTurn = held > 0 ? Math.ceil((pacePerS * (this.#turnsAt - now)) / 1_000) : lot;
-    const ahead = Math.min(lot, untilTurn) - held;
+    const untilTurn = held > 0 ? Math.ceil((lot.pacePerS * (this.#turnsAt - now)) / 1_000) : lot.size;
+    const ahead = Math.min(lot.size, untilTurn) - held;
     if (ahead <= 0) return plain;
     this.#isAsking = true;
-    this.#lotAskedAt = now;
-    this.#demanded = 0;
-    this.#lot = lot;
-    return { ...plain, ahead, pacePerS };
+    this.#lots.asked(lot, now);
+    return { ...plain, ahead, pacePerS: lot.pacePerS };
   }
 
   #accept({ granted, lapseMs, lapsesAt }: LeaseState, sentAt: number): Unspent | undefined {
