@@ -36,6 +36,8 @@ export class LeasedLimits {
   readonly #table: LeaseTable;
   /** The leases of demands that were seen before, by the very array. */
   readonly #leasesOf = new WeakMap<readonly LimitDemand[], readonly Lease[]>();
+  /** Questions under way that nobody waits for. */
+  readonly #refills = new Set<Promise<unknown>>();
   #unspent: Unspent[] = [];
   #stopSweeping: (() => void) | undefined;
 
@@ -61,6 +63,7 @@ export class LeasedLimits {
 
   /** Gives back all that is held. */
   async close(): Promise<void> {
+    await Promise.all(this.#refills);
     await this.#sweep(true);
     this.#stopSweeping?.();
   }
@@ -144,7 +147,11 @@ export class LeasedLimits {
       const demand = lease.refill(now);
       if (demand) questions.push({ demand, lease });
     }
-    if (questions.length > 0) this.#put(questions, undefined, now).catch(() => undefined);
+    if (questions.length === 0) return;
+    const refill = this.#put(questions, undefined, now)
+      .catch(() => undefined)
+      .finally(() => this.#refills.delete(refill));
+    this.#refills.add(refill);
   }
 
   /** Asks the store, and lets the leases learn what it says. */

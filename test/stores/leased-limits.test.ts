@@ -166,6 +166,19 @@ describe('leased limits', () => {
       for (const wanted of all) assert.equal(await remainingInStore(wanted), 9_950);
     });
 
+    it(`${algorithm}: also what it asked for a moment before it stops`, async () => {
+      const wanted = demands({ algorithm });
+      await takeSteadily(wanted, 100, 1);
+      gateway.connection.delayMs = () => 5;
+      const { operations } = gateway.connection;
+      let taken = 100;
+      for (const asked = operations.length; operations.length === asked; taken++) void gateway.limits.take(wanted);
+      const closed = gateway.limits.close();
+      await scene.time.pass(50);
+      await closed;
+      assert.equal(await remainingInStore(wanted), 10_000 - taken);
+    });
+
     it(`${algorithm}: a crash strands a small share of what was left, and no longer than the window`, async () => {
       for (const everyMs of [0.1, 1, 20]) {
         const wanted = demands({ algorithm });
