@@ -60,13 +60,10 @@ function seatOf({ caller }: Needs): SeatDemand | undefined {
 }
 
 function reportsOf(limits: readonly Limit[], states: readonly LimitState[]): readonly LimitReport[] {
-  const reports: LimitReport[] = [];
-  for (let at = 0; at < limits.length; at++) {
-    const { name, policyItem, requests } = limits[at]!;
+  return limits.map(({ name, policyItem, requests }, at) => {
     const { remaining, resetMs } = states[at]!;
-    reports.push({ name, policyItem, remaining, resetS: Math.max(1, Math.ceil(resetMs / 1000)), quota: requests });
-  }
-  return reports;
+    return { name, policyItem, remaining, resetS: Math.max(1, Math.ceil(resetMs / 1000)), quota: requests };
+  });
 }
 
 function denialOf(reports: readonly LimitReport[], states: readonly LimitState[]): Verdict {

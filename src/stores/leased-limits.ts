@@ -69,14 +69,12 @@ export class LeasedLimits {
   }
 
   #spend(leases: readonly Lease[], demands: readonly LimitDemand[], now: number): Taken {
-    const limits: LimitState[] = [];
     let isLow = false;
-    for (let at = 0; at < leases.length; at++) {
-      const lease = leases[at]!;
+    const limits = leases.map((lease, at) => {
       lease.spend(demands[at]!.cost, now);
-      limits.push(lease.state(now));
       if (lease.isLow) isLow = true;
-    }
+      return lease.state(now);
+    });
     if (isLow) this.#refill(leases, now);
     return { isAdmitted: true, isSeatRefused: false, limits };
   }

@@ -180,7 +180,7 @@ describe(`histories with leases (seed ${SEED})`, () => {
             return assertBucket(played.rule, result.admissions);
         }
       }),
-      { seed: SEED, numRuns: 120 },
+      { seed: SEED, numRuns: 80 },
     );
     assert.ok(atOnce > admitted / 4, `leases were at work: ${atOnce} of ${admitted} were decided at once`);
   });
