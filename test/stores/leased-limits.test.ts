@@ -4,7 +4,6 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { BOUNDS } from '../../src/core/bounds.ts';
 import { StoreFault } from '../../src/core/fault.ts';
 import type { LimitAlgorithm, LimitDemand, Taken } from '../../src/core/ports.ts';
-import { LeaseTable } from '../../src/stores/lease-table.ts';
 import { leasingStore, type LeasingGateway } from '../support/leasing.ts';
 
 const ALGORITHMS: readonly LimitAlgorithm[] = ['fixed', 'sliding', 'bucket'];
@@ -94,25 +93,6 @@ describe('leased limits', () => {
       assert.ok(!(gateway.limits.take(wanted) instanceof Promise), `request ${at}`);
       await scene.time.pass(1);
     }
-  });
-
-  it('a key that is used once leaves nothing behind, whatever their number', () => {
-    const table = new LeaseTable();
-    const nothing = () => assert.fail('nothing is evicted');
-    for (let at = 0; at < 100_000; at++) table.find(demands()[0]!, at / 100, nothing);
-    assert.equal(table.size, 0);
-  });
-
-  it('only so many subjects are held; the place of one that is not in use is given to another', async () => {
-    gateway = scene.gateway({ leases: 3 });
-    const all = Array.from({ length: 6 }, () => demands());
-    for (const wanted of all.slice(0, 3)) await takeSteadily(wanted, 30, 1);
-    for (const wanted of all.slice(3)) await takeSteadily(wanted, 30, 1);
-    assert.equal(gateway.table.size, 3);
-    await scene.time.pass(BOUNDS.leaseIdleMs + BOUNDS.leaseSweepMs);
-    for (const wanted of all.slice(3)) await takeSteadily(wanted, 100, 1);
-    assert.equal(gateway.table.size, 3);
-    assert.ok(!(gateway.limits.take(all[5]!) instanceof Promise));
   });
 
   it('subjects that nobody asks for are forgotten, and nothing runs on', async () => {
