@@ -1,58 +1,56 @@
 // This often: every limit of the key's plan and of the route, and the plan's concurrency, all or none.
 import { randomUUID } from 'node:crypto';
-import { sourcePrefix } from '../core/address.ts';
 import { type Check, deny, type LimitReport, type Verdict } from '../core/decision.ts';
 import { StoreFault } from '../core/fault.ts';
 import type { Limit } from '../core/policy.ts';
-import type { LimitDemand, LimitStore, SeatDemand, Taken } from '../core/ports.ts';
+import type { LimitDemand, LimitState, SeatDemand, Taken } from '../core/ports.ts';
 import type { Accepted, CallerKnown, ClientKnown, LimitsKnown, RouteKnown } from '../core/request.ts';
+import { LimitSets, type LimitSet } from './limit-sets.ts';
 
-/** The one call that this check makes of the limit store. */
-export type TakeLimits = LimitStore['take'];
+/** Takes all demands or none: a promise only where the store has to be asked. The same array is given for requests alike. */
+export type TakeLimits = (demands: readonly LimitDemand[], seat?: SeatDemand) => Taken | Promise<Taken>;
 /** Keeps a taken seat; returns what gives it back. */
 export type HoldSeat = (seat: SeatDemand) => () => void;
 
 type Needs = Accepted & ClientKnown & RouteKnown & CallerKnown;
 
-export function admitLimits(take: TakeLimits, hold: HoldSeat): Check<Needs, LimitsKnown> {
-  return (request, learn) => {
-    learn.limits = [];
-    learn.release = null;
-    const limits = limitsOf(request);
-    const seat = seatOf(request);
-    return limits.length === 0 && seat === undefined ? undefined : admit();
+const NONE: readonly LimitReport[] = [];
 
-    async function admit(): Promise<Verdict> {
-      let taken: Taken;
-      try {
-        taken = await take(
-          limits.map((limit) => demandOf(limit, request)),
-          seat,
-        );
-      } catch (fault) {
-        if (fault instanceof StoreFault) return deny('store_unavailable', { retryAfterS: 1, detail: fault.message });
-        throw fault;
-      }
-      learn.limits = limits.map((limit, at) => reportOf(limit, taken.limits[at]!));
-      if (taken.isAdmitted) {
-        if (seat) learn.release = hold(seat);
-        return undefined;
-      }
-      const violated = learn.limits.filter((_, at) => taken.limits[at]!.isViolated);
-      if (violated.length === 0) return deny('concurrency_exceeded', { retryAfterS: 1 });
-      return deny('rate_limited', {
-        retryAfterS: Math.max(...violated.map((report) => report.resetS)),
-        violated: violated.map((report) => report.name),
-      });
+export function admitLimits(take: TakeLimits, hold: HoldSeat): Check<Needs, LimitsKnown> {
+  const sets = new LimitSets();
+
+  function conclude({ limits }: LimitSet, taken: Taken, seat: SeatDemand | undefined, learn: LimitsKnown): Verdict {
+    learn.limits = reportsOf(limits, taken.limits);
+    if (taken.isAdmitted) {
+      if (seat) learn.release = hold(seat);
+      return undefined;
     }
+    return denialOf(learn.limits, taken.limits);
+  }
+
+  async function wait(set: LimitSet, pending: Promise<Taken>, seat: SeatDemand | undefined, learn: LimitsKnown) {
+    try {
+      return conclude(set, await pending, seat, learn);
+    } catch (fault) {
+      if (fault instanceof StoreFault) return deny('store_unavailable', { retryAfterS: 1, detail: fault.message });
+      throw fault;
+    }
+  }
+
+  return (request, learn) => {
+    learn.limits = NONE;
+    learn.release = null;
+    const seat = seatOf(request);
+    if (seat === undefined && !hasLimits(request)) return undefined;
+    const set = sets.of(request);
+    if (seat === undefined && set.demands.length === 0) return undefined;
+    const taken = take(set.demands, seat);
+    return taken instanceof Promise ? wait(set, taken, seat, learn) : conclude(set, taken, seat, learn);
   };
 }
 
-/** The limits that apply: those of the plan, then those of the route. Without a caller, none that count by one. */
-function limitsOf({ caller, route }: Needs): readonly Limit[] {
-  const plan = caller?.plan?.limits ?? [];
-  const limits = plan.length === 0 ? route.limits : [...plan, ...route.limits];
-  return caller === null ? limits.filter((limit) => limit.by === 'address' || limit.by === 'route') : limits;
+function hasLimits({ caller, route }: Needs): boolean {
+  return route.limits.length > 0 || (caller !== null && caller.plan !== null && caller.plan.limits.length > 0);
 }
 
 function seatOf({ caller }: Needs): SeatDemand | undefined {
@@ -61,27 +59,18 @@ function seatOf({ caller }: Needs): SeatDemand | undefined {
   return { id: `concurrency/key/${caller.keyId}`, limit, token: randomUUID() };
 }
 
-function demandOf(limit: Limit, request: Needs): LimitDemand {
-  const { algorithm, requests, periodMs, burst, idPrefix } = limit;
-  return { id: idPrefix + subjectOf(limit, request), algorithm, requests, periodMs, burst, cost: request.route.cost };
+function reportsOf(limits: readonly Limit[], states: readonly LimitState[]): readonly LimitReport[] {
+  return limits.map(({ name, policyItem, requests }, at) => {
+    const { remaining, resetMs } = states[at]!;
+    return { name, policyItem, remaining, resetS: Math.max(1, Math.ceil(resetMs / 1000)), quota: requests };
+  });
 }
 
-/** Who or what is counted, as text that cannot be taken for another part of a store key. */
-function subjectOf({ by }: Limit, { caller, client, route }: Needs): string {
-  switch (by) {
-    case 'key':
-      return caller?.keyId ?? '';
-    case 'owner':
-      // A key without an owner is its own.
-      return caller?.owner ? `o:${encodeURIComponent(caller.owner.toWellFormed())}` : `k:${caller?.keyId ?? ''}`;
-    case 'address':
-      return encodeURIComponent(sourcePrefix(client));
-    case 'route':
-      return route.name;
-  }
-}
-
-function reportOf(limit: Limit, state: Taken['limits'][number]): LimitReport {
-  const resetS = Math.max(1, Math.ceil(state.resetMs / 1000));
-  return { name: limit.name, policyItem: limit.policyItem, remaining: state.remaining, resetS, quota: limit.requests };
+function denialOf(reports: readonly LimitReport[], states: readonly LimitState[]): Verdict {
+  const violated = reports.filter((_, at) => states[at]!.isViolated);
+  if (violated.length === 0) return deny('concurrency_exceeded', { retryAfterS: 1 });
+  return deny('rate_limited', {
+    retryAfterS: Math.max(...violated.map((report) => report.resetS)),
+    violated: violated.map((report) => report.name),
+  });
 }

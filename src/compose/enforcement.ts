@@ -24,6 +24,7 @@ import { createRecorder } from '../record/record.ts';
 import { RequestLog } from '../record/request-log.ts';
 import { openPeppers, type Peppers } from '../secrets/peppers.ts';
 import { CachedKeys } from '../stores/cached-keys.ts';
+import { LeasedLimits } from '../stores/leased-limits.ts';
 import { openStore } from '../stores/open.ts';
 import { VERSION } from './version.ts';
 
@@ -102,12 +103,13 @@ async function assemble({ options, first, log, metrics, peppers, store, adopt }:
   const requestLog = new RequestLog(log, first.config.log.requests);
   const keys = cachedKeys(first.config, { store, peppers, log, metrics, inForce: () => inForce.config });
   const seats = new Seats(store.limits);
+  const limits = new LeasedLimits(store.limits);
   let guard = newGuard(store, inForce.policy);
   const sequence = () =>
     decisionSequence({
       guard,
       keys,
-      take: (demands, seat) => store.limits.take(demands, seat),
+      take: (demands, seat) => limits.take(demands, seat),
       hold: (seat) => seats.hold(seat),
     });
   let pipeline = sequence();
@@ -173,6 +175,7 @@ async function assemble({ options, first, log, metrics, peppers, store, adopt }:
       isChangeable = false;
       await watch?.stop();
       seats.close();
+      await limits.close();
       metrics.close();
       await store.changes.stop();
       await store.close();

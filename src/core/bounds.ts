@@ -60,6 +60,23 @@ export const BOUNDS = {
   /** Lease on one unit of concurrency; a gateway renews what it still uses, ms. */
   concurrencyLeaseMs: 30_000,
   concurrencyRenewMs: 10_000,
+  /** Subjects of limits of which admissions may be held ahead; and what requests alike demand, remembered. */
+  leases: 16_384,
+  limitSets: 16_384,
+  /** Admissions of one subject asked for ahead. */
+  leaseLot: 65_536,
+  /** The longest that admissions are held without the store's being asked again, ms. */
+  leaseMs: 10_000,
+  /** Without a request for so long, what is held of a subject is given back; and the subject is forgotten, ms. */
+  leaseIdleMs: 1_000,
+  leaseForgottenMs: 10_000,
+  /** How often that is looked at, ms, and subjects given back by one operation. */
+  leaseSweepMs: 250,
+  leasesGivenBackAtOnce: 100,
+  /** How long a refusal is repeated without asking the store again, ms. */
+  leaseRefusalMs: 100,
+  /** After a store fault nothing is asked for ahead for so long, ms. */
+  leaseRetryMs: 1_000,
   /** How long a start waits for a Redis that is not there, and one attempt to connect takes, ms. */
   storeConnectMs: 2_000,
   /** A Redis connection that owes an answer and stays silent is dropped, ms; never before the store's own timeout. */

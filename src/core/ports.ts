@@ -68,10 +68,46 @@ export interface Taken {
   readonly isSeatRefused: boolean;
 }
 
+/** A demand that asks for more than its cost, to be spent later. `cost` may be 0: it then never refuses. */
+export interface LeaseDemand extends LimitDemand {
+  /** Further admissions asked for. */
+  readonly ahead: number;
+  /** What demand comes to, admissions a second: no more is granted than it spends before the grant lapses. */
+  readonly pacePerS: number;
+}
+
+export interface LeaseState extends LimitState {
+  /** Further admissions taken for the asker. */
+  readonly granted: number;
+  /** Ms until they lapse: spent before then, they count as if they had been taken one by one. */
+  readonly lapseMs: number;
+  /** The same on the store's clock, ms since the epoch. It names the window, or the step of a bucket. */
+  readonly lapsesAt: number;
+}
+
+export interface Leased extends Taken {
+  readonly limits: readonly LeaseState[];
+}
+
+/** Admissions that were granted and not spent: `cost` of them, of the window that `lapsesAt` names. */
+export interface Unspent extends LimitDemand {
+  readonly lapsesAt: number;
+}
+
 /** Where limits are counted. Every method may reject with a StoreFault. */
 export interface LimitStore {
   /** Takes all demands or none, in one atomic step on the store's clock. */
   take(demands: readonly LimitDemand[], seat?: SeatDemand): Promise<Taken>;
+  /**
+   * Takes as {@link take} does and, if all was admitted, grants further admissions in the same step: of each
+   * limit a small share of what is left, and none of one that is nearly used up.
+   */
+  lease(demands: readonly LeaseDemand[], seat?: SeatDemand): Promise<Leased>;
+  /**
+   * Gives back what was granted and not spent, where that lets nobody take more than if it had never been granted.
+   * Not to be repeated, not even after a fault: what is given back twice is admitted twice.
+   */
+  giveBack(unspent: readonly Unspent[]): Promise<void>;
   /** What {@link take} would answer, taking nothing. */
   peek(demands: readonly LimitDemand[], seat?: SeatDemand): Promise<Taken>;
   /** Gives a seat back. Unknown tokens are no error. */

@@ -50,16 +50,20 @@ export function answerProblem(denial: Denial, context: AnswerContext): ProblemAn
 
 /** What every answer carries, ours and the upstream's: the request's id and where the limits stand. */
 export function answerFields(requestId: string, limits: readonly LimitReport[]): string[] {
-  const fields = ['X-Request-Id', requestId];
-  if (limits.length > 0) {
-    // draft-ietf-httpapi-ratelimit-headers: lists of items, `r` what is left, `t` seconds.
-    fields.push('RateLimit-Policy', limits.map((limit) => limit.policyItem).join(', '));
-    fields.push(
-      'RateLimit',
-      limits.map(({ name, remaining, resetS }) => `"${name}";r=${remaining};t=${resetS}`).join(', '),
-    );
+  const first = limits[0];
+  if (first === undefined) return ['X-Request-Id', requestId];
+  // draft-ietf-httpapi-ratelimit-headers: lists of items, `r` what is left, `t` seconds.
+  let policy = first.policyItem;
+  let state = stateItem(first);
+  for (let at = 1; at < limits.length; at++) {
+    policy += `, ${limits[at]!.policyItem}`;
+    state += `, ${stateItem(limits[at]!)}`;
   }
-  return fields;
+  return ['X-Request-Id', requestId, 'RateLimit-Policy', policy, 'RateLimit', state];
+}
+
+function stateItem({ name, remaining, resetS }: LimitReport): string {
+  return `"${name}";r=${remaining};t=${resetS}`;
 }
 
 /** The answer as bytes, for a connection that node:http no longer writes on (an upgrade, a parse error). It ends the connection. */

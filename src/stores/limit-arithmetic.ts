@@ -1,7 +1,8 @@
-// The arithmetic of limits: what a subject's counts mean at a time, whether a demand fits, what is left. It is
-// pure and exact in integers; the Redis script is the same arithmetic in Lua, and a property test holds the
-// two together. A clock that jumps back never admits more, and locks nobody out for longer than a period.
-import type { LimitAlgorithm, LimitDemand, LimitState } from '../core/ports.ts';
+// The arithmetic of limits: what a subject's counts mean at a time, whether a demand fits, what is left, what is
+// granted ahead and what can be given back. It is pure and exact in integers; the Redis scripts are the same
+// arithmetic in Lua, and a property test holds the two together. A clock that jumps back never admits more, and
+// locks nobody out for longer than a period.
+import type { LeaseDemand, LeaseState, LimitAlgorithm, LimitDemand, Unspent } from '../core/ports.ts';
 
 /**
  * What is kept of one subject under one limit: three whole numbers, whose meaning is the algorithm's.
@@ -24,6 +25,13 @@ interface Algorithm {
   untilFit(rule: Rule, counts: Counts, nowMs: number): number;
   /** Ms until a new period begins; for a bucket, until it is full. */
   untilReset(rule: Rule, counts: Counts, nowMs: number): number;
+  /** Ms until counts brought up to then may be others than now: a window ends, a bucket is refilled. */
+  untilTurn(rule: Rule, counts: Counts, nowMs: number): number;
+  /**
+   * The counts as if `cost` admissions of the window that ends at `turnsAt` had not been taken; `undefined`
+   * where that could let more pass than if they never had been.
+   */
+  putBack(rule: Rule, counts: Counts, turnsAt: number): Counts | undefined;
   /** Ms after which the counts mean as much as none. */
   lifeMs(rule: Rule, counts: Counts, nowMs: number): number;
 }
@@ -35,6 +43,11 @@ const SLIDING_PARTS = 1_000_000;
 /** A bucket is refilled in ten steps a period, and at least every so many ms. */
 const BUCKET_STEPS = 10;
 const BUCKET_STEP_MS = 5_000;
+/** Of what is left, one in so many is granted at once; where fewer than the floor are left, none. */
+const GRANT_SHARE = 32;
+const GRANT_FLOOR = 128;
+/** What demand spends is reckoned no further ahead, ms. */
+const GRANT_AHEAD_MS = 10_000;
 
 const fixed: Algorithm = {
   settle({ periodMs }, kept, nowMs) {
@@ -47,6 +60,9 @@ const fixed: Algorithm = {
   remaining: ({ requests }, [, count]) => Math.max(0, requests - count),
   untilFit: ({ periodMs }, [start], nowMs) => start + periodMs - nowMs,
   untilReset: ({ periodMs }, [start], nowMs) => start + periodMs - nowMs,
+  untilTurn: ({ periodMs }, [start], nowMs) => start + periodMs - nowMs,
+  putBack: ({ periodMs, cost }, [start, count], turnsAt) =>
+    start + periodMs === turnsAt ? [start, Math.max(0, count - cost), 0] : undefined,
   lifeMs: ({ periodMs }, [start], nowMs) => start + periodMs - nowMs,
 };
 
@@ -68,6 +84,11 @@ const sliding: Algorithm = {
     return nextRoom < 0 ? rest + periodMs : rest + periodMs - restWithin(periodMs, current, nextRoom);
   },
   untilReset: ({ periodMs }, [start], nowMs) => start + periodMs - nowMs,
+  untilTurn: ({ periodMs }, [start], nowMs) => start + periodMs - nowMs,
+  putBack({ periodMs, cost }, [start, previous, current], turnsAt) {
+    if (start + periodMs === turnsAt) return [start, previous, Math.max(0, current - cost)];
+    return start === turnsAt ? [start, Math.max(0, previous - cost), current] : undefined;
+  },
   lifeMs: ({ periodMs }, [start], nowMs) => start + 2 * periodMs - nowMs,
 };
 
@@ -90,6 +111,12 @@ const bucket: Algorithm = {
     return Math.max(1, untilLevel(rule, counts, wanted, nowMs));
   },
   untilReset: (rule, counts, nowMs) => untilLevel(rule, counts, rule.burst * steps(rule), nowMs),
+  untilTurn: (rule, [anchor, credited], nowMs) => anchor + stepAt(rule, credited + 1) - nowMs,
+  // After a refill, what is put back might be more than a bucket that was full meanwhile would have lost.
+  putBack(rule, [anchor, credited, level], turnsAt) {
+    if (anchor + stepAt(rule, credited + 1) !== turnsAt) return undefined;
+    return [anchor, credited, Math.min(rule.burst * steps(rule), level + rule.cost * steps(rule))];
+  },
   lifeMs: (rule, counts, nowMs) => untilLevel(rule, counts, rule.burst * steps(rule), nowMs),
 };
 
@@ -98,31 +125,71 @@ const ALGORITHMS: Readonly<Record<LimitAlgorithm, Algorithm>> = { fixed, sliding
 /** What one demand comes to. */
 export interface Weighed {
   readonly fits: boolean;
-  /** The counts if it is taken. */
+  /** The counts if it is taken, with what is granted ahead. */
   readonly taken: Counts;
-  /** How long they are to be kept, ms. */
+  /** How long they are to be kept, ms; 0 where there is nothing to keep. */
   readonly lifeMs: number;
   /** What is said if it is taken. */
-  readonly ifTaken: LimitState;
+  readonly ifTaken: LeaseState;
   /** What is said if nothing is taken. */
-  readonly ifLeft: LimitState;
+  readonly ifLeft: LeaseState;
 }
 
-/** Weighs one demand against the counts kept of its subject; `undefined` is none. */
-export function weigh(demand: LimitDemand, kept: Counts | undefined, nowMs: number): Weighed {
+/**
+ * Weighs one demand against the counts kept of its subject; `undefined` is none.
+ * @param more what is asked for ahead
+ */
+export function weigh(
+  demand: LimitDemand,
+  kept: Counts | undefined,
+  nowMs: number,
+  more?: Pick<LeaseDemand, 'ahead' | 'pacePerS'>,
+): Weighed {
   const algorithm = ALGORITHMS[demand.algorithm];
   const counts = algorithm.settle(demand, kept, nowMs);
-  const fits = algorithm.fits(demand, counts, nowMs);
-  const state = (at: Counts, isViolated: boolean): LimitState => ({
+  const fits = demand.cost === 0 || algorithm.fits(demand, counts, nowMs);
+  const lapseMs = Math.min(LONGEST_MS, algorithm.untilTurn(demand, counts, nowMs));
+  const state = (at: Counts, granted: number): LeaseState => ({
     remaining: algorithm.remaining(demand, at, nowMs),
-    resetMs: Math.min(LONGEST_MS, algorithm[isViolated ? 'untilFit' : 'untilReset'](demand, at, nowMs)),
-    isViolated,
+    resetMs: Math.min(LONGEST_MS, algorithm[fits ? 'untilReset' : 'untilFit'](demand, at, nowMs)),
+    isViolated: !fits,
+    granted,
+    lapseMs,
+    lapsesAt: nowMs + lapseMs,
   });
-  const ifLeft = state(counts, !fits);
+  const ifLeft = state(counts, 0);
   if (!fits) return { fits, taken: counts, lifeMs: 0, ifTaken: ifLeft, ifLeft };
-  const taken = algorithm.spend(demand, counts);
-  const lifeMs = Math.min(LONGEST_MS, algorithm.lifeMs(demand, taken, nowMs));
-  return { fits, taken, lifeMs, ifTaken: state(taken, false), ifLeft };
+  const spent = algorithm.spend(demand, counts);
+  // A window begins with a request, and so does the first refill of a full bucket: never with a grant alone.
+  const mayGrant = more !== undefined && (demand.cost > 0 || counts[0] < nowMs);
+  const granted = mayGrant ? grantOf(more, algorithm.remaining(demand, spent, nowMs), lapseMs) : 0;
+  const taken = algorithm.spend({ ...demand, cost: granted }, spent);
+  const lifeMs = demand.cost + granted === 0 ? 0 : Math.min(LONGEST_MS, algorithm.lifeMs(demand, taken, nowMs));
+  return { fits, taken, lifeMs, ifTaken: state(taken, granted), ifLeft };
+}
+
+/** What becomes of the counts kept of a subject when admissions are given back; `undefined`: they stay as they are. */
+export function giveBack(
+  unspent: Unspent,
+  kept: Counts | undefined,
+  nowMs: number,
+): { readonly counts: Counts; readonly lifeMs: number } | undefined {
+  // Where the clock has jumped back, it is not known any more whose window this is.
+  if (!kept || nowMs < kept[0]) return undefined;
+  const algorithm = ALGORITHMS[unspent.algorithm];
+  const counts = algorithm.putBack(unspent, algorithm.settle(unspent, kept, nowMs), unspent.lapsesAt);
+  return counts && { counts, lifeMs: Math.min(LONGEST_MS, algorithm.lifeMs(unspent, counts, nowMs)) };
+}
+
+/** How many of those left are granted ahead. */
+function grantOf(
+  { ahead, pacePerS }: Pick<LeaseDemand, 'ahead' | 'pacePerS'>,
+  remaining: number,
+  lapseMs: number,
+): number {
+  if (remaining < GRANT_FLOOR) return 0;
+  const spendable = ceilDiv(Math.min(lapseMs, GRANT_AHEAD_MS) * pacePerS, 1_000);
+  return Math.min(ahead, floorDiv(remaining, GRANT_SHARE), spendable);
 }
 
 /** What counts at a time: all of the current window, and of the one before the share that is still within a period. */
@@ -156,10 +223,13 @@ function stepsBy(rule: Rule, elapsedMs: number): number {
 /** Ms until a bucket has a level. */
 function untilLevel(rule: Rule, [anchor, credited, level]: Counts, wanted: number, nowMs: number): number {
   if (level >= wanted) return 0;
+  return anchor + stepAt(rule, credited + ceilDiv(wanted - level, rule.requests)) - nowMs;
+}
+
+/** Ms from a bucket's anchor to its so manieth step. */
+function stepAt(rule: Rule, step: number): number {
   const perPeriod = steps(rule);
-  const step = credited + ceilDiv(wanted - level, rule.requests);
-  const after = floorDiv(step, perPeriod) * rule.periodMs + ceilDiv((step % perPeriod) * rule.periodMs, perPeriod);
-  return anchor + after - nowMs;
+  return floorDiv(step, perPeriod) * rule.periodMs + ceilDiv((step % perPeriod) * rule.periodMs, perPeriod);
 }
 
 function floorDiv(dividend: number, divisor: number): number {

@@ -11,6 +11,8 @@ export type StoreOperation =
   | 'list'
   | 'count'
   | 'take'
+  | 'lease'
+  | 'give_back'
   | 'peek'
   | 'release'
   | 'renew'

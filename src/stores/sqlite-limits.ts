@@ -1,8 +1,18 @@
 // Limits in SQLite, in a file beside the keys', so that counting never waits for a key to reach the disk. The
 // write lock makes a take one atomic step among all processes that share the file.
 import { BOUNDS } from '../core/bounds.ts';
-import type { Clock, LimitDemand, LimitStore, SeatDemand, StoreObserver, Taken } from '../core/ports.ts';
-import { weigh, type Counts, type Weighed } from './limit-arithmetic.ts';
+import type {
+  Clock,
+  LeaseDemand,
+  Leased,
+  LimitDemand,
+  LimitStore,
+  SeatDemand,
+  StoreObserver,
+  Taken,
+  Unspent,
+} from '../core/ports.ts';
+import { giveBack, weigh, type Counts, type Weighed } from './limit-arithmetic.ts';
 import { runOperation } from './operations.ts';
 import type { SqliteDatabase } from './sqlite-database.ts';
 
@@ -28,6 +38,9 @@ CREATE INDEX seats_by_end ON seats (ends_at);
 const PRUNE_EVERY = 200;
 const PRUNED_AT_ONCE = 2_000;
 
+/** What is asked for ahead with each demand. */
+type More = (at: number) => LeaseDemand | undefined;
+
 export class SqliteLimits implements LimitStore {
   readonly #db: SqliteDatabase;
   readonly #clock: Clock;
@@ -46,24 +59,32 @@ export class SqliteLimits implements LimitStore {
   }
 
   take(demands: readonly LimitDemand[], seat?: SeatDemand): Promise<Taken> {
-    return runOperation(this.#observe, 'take', () =>
+    return runOperation(this.#observe, 'take', () => this.#take(demands, seat, () => undefined));
+  }
+
+  lease(demands: readonly LeaseDemand[], seat?: SeatDemand): Promise<Leased> {
+    return runOperation(this.#observe, 'lease', () => this.#take(demands, seat, (at) => demands[at]));
+  }
+
+  giveBack(unspent: readonly Unspent[]): Promise<void> {
+    return runOperation(this.#observe, 'give_back', () =>
       this.#db.transaction(() => {
         const nowMs = this.#clock();
-        if (++this.#takes % PRUNE_EVERY === 0) this.#prune(nowMs);
-        const { taken, weighed } = this.#weighAll(demands, seat, nowMs);
-        if (!taken.isAdmitted) return taken;
-        for (const [index, { taken: counts, lifeMs }] of weighed.entries()) {
-          const demand = demands[index];
-          if (demand) this.#sql.put.run(subject(demand), ...counts, nowMs + lifeMs);
+        for (const each of unspent) {
+          const id = subject(each);
+          const left = giveBack(each, this.#kept(id), nowMs);
+          if (left) this.#sql.put.run(id, ...left.counts, nowMs + left.lifeMs);
         }
-        if (seat) this.#sql.putSeat.run(seat.id, seat.token, nowMs + this.#leaseMs);
-        return taken;
       }),
     );
   }
 
   peek(demands: readonly LimitDemand[], seat?: SeatDemand): Promise<Taken> {
-    return runOperation(this.#observe, 'peek', () => this.#weighAll(demands, seat, this.#clock()).taken);
+    return runOperation(
+      this.#observe,
+      'peek',
+      () => this.#weighAll(demands, seat, this.#clock(), () => undefined).taken,
+    );
   }
 
   release(id: string, token: string): Promise<void> {
@@ -82,19 +103,34 @@ export class SqliteLimits implements LimitStore {
     );
   }
 
-  #weighAll(demands: readonly LimitDemand[], seat: SeatDemand | undefined, nowMs: number) {
+  #take(demands: readonly LimitDemand[], seat: SeatDemand | undefined, more: More): Leased {
+    return this.#db.transaction(() => {
+      const nowMs = this.#clock();
+      if (++this.#takes % PRUNE_EVERY === 0) this.#prune(nowMs);
+      const { taken, weighed } = this.#weighAll(demands, seat, nowMs, more);
+      if (!taken.isAdmitted) return taken;
+      for (const [index, { taken: counts, lifeMs }] of weighed.entries()) {
+        const demand = demands[index];
+        if (demand && lifeMs > 0) this.#sql.put.run(subject(demand), ...counts, nowMs + lifeMs);
+      }
+      if (seat) this.#sql.putSeat.run(seat.id, seat.token, nowMs + this.#leaseMs);
+      return taken;
+    });
+  }
+
+  #weighAll(demands: readonly LimitDemand[], seat: SeatDemand | undefined, nowMs: number, more: More) {
     // Two demands of one subject see each other.
     const kept = new Map<string, Counts>();
-    const weighed: Weighed[] = demands.map((demand) => {
+    const weighed: Weighed[] = demands.map((demand, at) => {
       const id = subject(demand);
-      const weighing = weigh(demand, kept.get(id) ?? this.#kept(id), nowMs);
+      const weighing = weigh(demand, kept.get(id) ?? this.#kept(id), nowMs, more(at));
       kept.set(id, weighing.taken);
       return weighing;
     });
     const isSeatRefused = seat !== undefined && !this.#hasSeat(seat, nowMs);
     const isAdmitted = !isSeatRefused && weighed.every(({ fits }) => fits);
     const limits = weighed.map(({ ifTaken, ifLeft }) => (isAdmitted ? ifTaken : ifLeft));
-    return { weighed, taken: { isAdmitted, isSeatRefused, limits } satisfies Taken };
+    return { weighed, taken: { isAdmitted, isSeatRefused, limits } satisfies Leased };
   }
 
   #kept(id: string): Counts | undefined {

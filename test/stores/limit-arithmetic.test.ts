@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
-import type { LimitDemand } from '../../src/core/ports.ts';
-import { weigh, type Counts } from '../../src/stores/limit-arithmetic.ts';
+import type { LeaseDemand, LimitDemand, Unspent } from '../../src/core/ports.ts';
+import { giveBack, weigh, type Counts } from '../../src/stores/limit-arithmetic.ts';
 import { RedisConnection } from '../../src/stores/redis-connection.ts';
-import { takeScriptText } from '../../src/stores/redis-limits-script.ts';
+import { giveBackScriptText, takeScriptText } from '../../src/stores/redis-limits-script.ts';
 import { RedisLimits } from '../../src/stores/redis-limits.ts';
 import { redisNames } from '../../src/stores/redis-names.ts';
 import { RedisScript } from '../../src/stores/redis-script.ts';
@@ -21,6 +21,10 @@ const START = 1_753_000_000_123;
 interface Step {
   readonly afterMs: number;
   readonly cost: number;
+  /** What is asked for ahead, at which pace; and which part of a grant is given back at the next step. */
+  readonly ahead: number;
+  readonly pacePerS: number;
+  readonly unspentPart: number;
 }
 
 const periodMs = fc.oneof(
@@ -44,8 +48,12 @@ function stepsFor(demand: LimitDemand, jumpsBack: boolean): fc.Arbitrary<Step[]>
     fc.integer({ min: 0, max: 3 * demand.periodMs }),
     ...(jumpsBack ? [fc.integer({ min: -3 * demand.periodMs, max: -1 })] : []),
   );
-  const cost = fc.integer({ min: 1, max: Math.min(1_000_000, most + 1) });
-  return fc.array(fc.record({ afterMs, cost }), { minLength: 1, maxLength: 25 });
+  const cost = fc.integer({ min: 0, max: Math.min(1_000_000, most + 1) });
+  const ahead = fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 1_000 }), fc.integer({ min: 1, max: 65_536 }));
+  const pacePerS = fc.integer({ min: 1, max: 1_000_000 });
+  const unspentPart = fc.oneof(fc.constant(0), fc.constant(1), fc.double({ min: 0, max: 1, noNaN: true }));
+  const step = fc.record({ afterMs, cost, ahead, pacePerS, unspentPart });
+  return fc.array(step, { minLength: 1, maxLength: 25 });
 }
 
 const history = (jumpsBack: boolean) =>
@@ -146,11 +154,62 @@ describe(`the arithmetic of limits (seed ${SEED})`, () => {
     );
   });
 
+  it('what is given back lets no more pass than if it had never been granted', () => {
+    let givenBack = 0;
+    fc.assert(
+      fc.property(history(false), ({ demand, steps }) => {
+        let nowMs = START;
+        let kept: Counts | undefined;
+        // The counts if only what is spent had been taken, and how much of the last grant was not.
+        let without: Counts | undefined;
+        let unspent: Unspent | undefined;
+        for (const { afterMs, unspentPart, ...asked } of steps) {
+          nowMs += afterMs;
+          const left = unspent && giveBack(unspent, kept, nowMs);
+          const one = { ...demand, cost: 0 };
+          if (left) {
+            kept = left.counts;
+            givenBack++;
+            const { remaining } = weigh(one, kept, nowMs).ifLeft;
+            assert.ok(remaining <= weigh(one, without, nowMs).ifLeft.remaining);
+          }
+          const { fits, taken, ifTaken, lifeMs } = weigh({ ...demand, ...asked }, kept, nowMs, asked);
+          unspent = undefined;
+          without = kept;
+          if (!fits || lifeMs === 0) continue;
+          const unspentCost = Math.ceil(ifTaken.granted * unspentPart);
+          unspent = { ...demand, cost: unspentCost, lapsesAt: ifTaken.lapsesAt };
+          without = weigh({ ...demand, cost: asked.cost + ifTaken.granted - unspentCost }, kept, nowMs).taken;
+          kept = taken;
+          // Others take meanwhile, and the clock goes on.
+          nowMs += Math.floor(afterMs / 3);
+          const other = weigh({ ...demand, cost: 1 }, kept, nowMs);
+          if (!other.fits) continue;
+          kept = other.taken;
+          const same = weigh({ ...demand, cost: 1 }, without, nowMs);
+          assert.ok(same.fits || demand.algorithm === 'bucket');
+          without = same.taken;
+        }
+      }),
+      { seed: SEED, numRuns: 500 },
+    );
+    assert.ok(givenBack > 100, `${givenBack} were given back`);
+  });
+
+  it('nothing is given back to a window that a clock that jumped back made of another', () => {
+    const demand: LimitDemand = { id: 's', algorithm: 'fixed', requests: 500, periodMs: 1_000, burst: 1, cost: 1 };
+    const { taken, ifTaken } = weigh(demand, undefined, 5_500, { ahead: 9, pacePerS: 1_000 });
+    const next = weigh(demand, taken, 6_000).taken;
+    const unspent = { ...demand, cost: ifTaken.granted, lapsesAt: ifTaken.lapsesAt };
+    assert.deepEqual(giveBack(unspent, taken, 5_999)?.counts, [5_000, 1, 0]);
+    assert.equal(giveBack(unspent, next, 5_999), undefined);
+  });
+
   it('counts that have outlived their time mean as much as none', () => {
     fc.assert(
       fc.property(history(true), ({ demand, steps }) => {
         play(demand, steps, ({ nowMs, kept, demand: wanted, took }) => {
-          if (!took) return;
+          if (!took || wanted.cost === 0) return;
           const { taken, lifeMs } = weigh(wanted, kept, nowMs);
           assert.ok(lifeMs >= 1);
           if (lifeMs >= 1e12) return;
@@ -174,11 +233,14 @@ describe(`the Redis script against the arithmetic (seed ${SEED})`, () => {
     client = new Redis(redis.url);
     connection = new RedisConnection({ ...storeSettings(redis.url), name: 'test' });
     await connection.open();
-    // The same script on a clock that the test sets, and with counts that do not expire on the real one.
-    const text = takeScriptText(`local now = tonumber(redis.call('GET', '{test}:now'))`);
-    const kept = text.replace(`, 'PX', string.format('%.0f', life)`, '');
-    assert.notEqual(kept, text);
-    limits = new RedisLimits(connection, names, 1_000, new RedisScript(kept));
+    // The same scripts on a clock that the test sets, and with counts that do not expire on the real one.
+    const [take, giveBack] = [takeScriptText, giveBackScriptText].map((textOn) => {
+      const text = textOn(`local now = tonumber(redis.call('GET', '{test}:now'))`);
+      const kept = text.replace(`, 'PX', string.format('%.0f', math.min(LONGEST, life))`, '');
+      assert.notEqual(kept, text);
+      return new RedisScript(kept);
+    });
+    limits = new RedisLimits(connection, names, 1_000, { take: take!, giveBack: giveBack! });
   });
   after(async () => {
     connection.close();
@@ -193,18 +255,27 @@ describe(`the Redis script against the arithmetic (seed ${SEED})`, () => {
         const key = names.limit(demand.algorithm, demand.periodMs, demand.id);
         let kept: Counts | undefined;
         let nowMs = START;
-        for (const { afterMs, cost } of steps) {
+        let unspent: Unspent | undefined;
+        for (const { afterMs, unspentPart, ...asked } of steps) {
           nowMs += afterMs;
-          const wanted = { ...demand, cost };
-          const { fits, taken, ifTaken, ifLeft } = weigh(wanted, kept, nowMs);
           await client.set('{test}:now', nowMs);
-          assert.deepEqual(await limits.take([wanted]), {
+          if (unspent) {
+            await limits.giveBack([unspent]);
+            const left = giveBack(unspent, kept, nowMs);
+            // What outlives its time is as good as gone; only the script removes it at once.
+            if (left) kept = left.lifeMs > 0 ? left.counts : undefined;
+          }
+          const wanted: LeaseDemand = { ...demand, ...asked };
+          const { fits, taken, ifTaken, ifLeft, lifeMs } = weigh(wanted, kept, nowMs, wanted);
+          assert.deepEqual(await limits.lease([wanted]), {
             isAdmitted: fits,
             isSeatRefused: false,
             limits: [fits ? ifTaken : ifLeft],
           });
-          if (fits) kept = taken;
+          if (fits && lifeMs > 0) kept = taken;
           assert.equal(await client.get(key), kept === undefined ? null : kept.join(' '));
+          const { granted, lapsesAt } = ifTaken;
+          unspent = granted > 0 ? { ...demand, cost: Math.ceil(granted * unspentPart), lapsesAt } : undefined;
         }
       }),
       { seed: SEED, numRuns: 200 },

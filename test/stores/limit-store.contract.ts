@@ -1,7 +1,7 @@
 // What every LimitStore keeps to.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { LimitAlgorithm, LimitDemand, LimitStore, SeatDemand } from '../../src/core/ports.ts';
+import type { LeaseDemand, LimitAlgorithm, LimitDemand, LimitStore, SeatDemand } from '../../src/core/ports.ts';
 import type { Backing } from '../support/backings.ts';
 
 const ALGORITHMS: readonly LimitAlgorithm[] = ['fixed', 'sliding', 'bucket'];
@@ -88,6 +88,84 @@ export function limitStoreContract(name: string, make: () => Promise<Backing>): 
         assert.equal(lowered.isAdmitted, algorithm === 'bucket');
       });
     }
+
+    for (const algorithm of ALGORITHMS) {
+      const ahead = (id: string, overrides: Partial<LeaseDemand> = {}): LeaseDemand => ({
+        ...demand({ id, algorithm, requests: 10_000 }),
+        ahead: 50,
+        pacePerS: 1_000,
+        ...overrides,
+      });
+
+      it(`${algorithm}: what is granted ahead is taken, of what is left a small share at most`, async () => {
+        const id = unique('ahead');
+        const [first] = (await limits.lease([ahead(id)])).limits;
+        assert.ok(first);
+        assert.deepEqual([first.remaining, first.granted], [9_949, 50]);
+        assert.ok(first.lapseMs > 0 && first.lapseMs <= PERIOD_MS);
+        const [second] = (await limits.lease([ahead(id, { ahead: 5_000, pacePerS: 1_000_000 })])).limits;
+        assert.deepEqual([second?.remaining, second?.granted], [9_948 - 310, 310]);
+        assert.equal((await limits.take([demand({ id, algorithm, requests: 10_000 })])).limits[0]?.remaining, 9_637);
+      });
+
+      it(`${algorithm}: no more is granted than demand spends before it lapses`, async () => {
+        const [state] = (await limits.lease([ahead(unique('pace'), { pacePerS: 1 })])).limits;
+        assert.equal(state?.granted, 10);
+      });
+
+      it(`${algorithm}: a limit that is nearly used up grants nothing, nor does one for a request that is denied`, async () => {
+        const small = ahead(unique('small'), { requests: 128, burst: 128 });
+        assert.equal((await limits.lease([small])).limits[0]?.granted, 0);
+        const [roomy, full] = [ahead(unique('roomy')), ahead(unique('full'), { cost: 10_001 })];
+        const denied = await limits.lease([roomy, full]);
+        assert.deepEqual([denied.isAdmitted, denied.limits.map(({ granted }) => granted)], [false, [0, 0]]);
+        assert.equal((await limits.take([roomy])).limits[0]?.remaining, 9_999);
+      });
+
+      it(`${algorithm}: what is given back is there again, and never more`, async () => {
+        const id = unique('back');
+        const wanted = demand({ id, algorithm, requests: 10_000 });
+        const [state] = (await limits.lease([ahead(id)])).limits;
+        assert.ok(state);
+        const { lapsesAt, granted } = state;
+        await limits.giveBack([{ ...wanted, cost: granted, lapsesAt: lapsesAt - 1 }]);
+        assert.equal((await limits.take([wanted])).limits[0]?.remaining, 9_948, 'of a window that is none');
+        await limits.giveBack([{ ...wanted, cost: granted, lapsesAt }]);
+        assert.equal((await limits.take([wanted])).limits[0]?.remaining, 9_997);
+        await limits.giveBack([{ ...wanted, cost: 1_000_000, lapsesAt }]);
+        assert.equal((await limits.take([wanted])).limits[0]?.remaining, 9_999);
+      });
+
+      it(`${algorithm}: more may be asked for without a request, which begins nothing and refuses nothing`, async () => {
+        const id = unique('refill');
+        const refill = ahead(id, { cost: 0 });
+        await limits.lease([{ ...refill, cost: 1, ahead: 0 }]);
+        const used = demand({ id: unique('used'), algorithm });
+        for (let taken = 0; taken < 3; taken += 1) await limits.take([used]);
+        const answer = await limits.lease([refill, { ...used, cost: 0, ahead: 10, pacePerS: 10 }]);
+        assert.equal(answer.isAdmitted, true);
+        // In the very millisecond in which a window or a bucket begins, nothing is granted without a request.
+        assert.ok(answer.limits[0]?.granted === 50 || answer.limits[0]?.granted === 0);
+        assert.equal(answer.limits[1]?.granted, 0);
+      });
+    }
+
+    it('a seat that is refused grants nothing ahead', async () => {
+      const id = unique('seats');
+      const wanted = { ...demand({ id: unique('beside'), requests: 1_000 }), ahead: 20, pacePerS: 100 };
+      await limits.lease([], seat('one', { id, limit: 1 }));
+      const refused = await limits.lease([wanted], seat('two', { id, limit: 1 }));
+      assert.deepEqual([refused.isAdmitted, refused.isSeatRefused, refused.limits[0]?.granted], [false, true, 0]);
+      assert.equal((await limits.take([wanted])).limits[0]?.remaining, 999);
+    });
+
+    it('what is given back of a subject that nobody knows does no harm', async () => {
+      for (const algorithm of ALGORITHMS) {
+        const wanted = demand({ id: unique('unknown'), algorithm });
+        await limits.giveBack([{ ...wanted, cost: 2, lapsesAt: Date.now() + PERIOD_MS }]);
+        assert.equal((await limits.take([wanted])).limits[0]?.remaining, 2);
+      }
+    });
 
     it('a bucket lets its burst pass at once, more than a period gives', async () => {
       const wanted = demand({ id: unique('burst'), algorithm: 'bucket', requests: 1, burst: 4 });

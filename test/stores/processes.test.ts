@@ -74,6 +74,21 @@ describe(`${PROCESSES} processes`, () => {
           assert.equal(sum, 100, String(admitted));
         });
 
+      for (const algorithm of ALGORITHMS)
+        it(`${algorithm}: with leases, ${PROCESSES} processes admit a limit of 3,000 wholly and no more`, async () => {
+          const demand = { id: 'leased', algorithm, requests: 3_000, periodMs: 86_400_000, burst: 3_000, cost: 1 };
+          const ask = async (times: number): Promise<number> => {
+            const admitted = await Promise.all(
+              processes.map((child) => tell(child, { kind: 'take-leased', url, demand, times })),
+            );
+            return admitted.reduce((one, other) => one + other, 0);
+          };
+          const sum = await ask(500);
+          assert.ok(sum <= 3_000 && sum >= 2_940, `${sum}`);
+          // What some still held when others asked for the last was given back.
+          assert.equal(sum + (await ask(100)), 3_000);
+        });
+
       it('a change by one of them is told to another within 1 s', async () => {
         const { changes } = await backing.open();
         const seen: Change[] = [];

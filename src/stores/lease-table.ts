@@ -1,0 +1,89 @@
+// The subjects of which admissions may be held, in bounded memory. One is noted only when it is demanded a second
+// time within a short while: any number of keys that are used once leaves nothing behind.
+import { BOUNDS } from '../core/bounds.ts';
+import type { LimitDemand } from '../core/ports.ts';
+import { Lease } from './lease.ts';
+
+/** Places for what was demanded once; another subject may take one at any time. */
+const SIGHTINGS = 8_192;
+/** Subjects looked at for one that nobody uses. */
+const CHANCES = 8;
+
+export class LeaseTable {
+  readonly #leases = new Map<string, Lease>();
+  readonly #capacity: number;
+  readonly #sightedHash = new Int32Array(SIGHTINGS);
+  readonly #sightedAt = new Float64Array(SIGHTINGS).fill(-Infinity);
+
+  constructor(capacity: number = BOUNDS.leases) {
+    this.#capacity = capacity;
+  }
+
+  get size(): number {
+    return this.#leases.size;
+  }
+
+  /** The subject's lease, if it has one by now. `onEvicted` is told of one that made room for it. */
+  find(demand: LimitDemand, now: number, onEvicted: (lease: Lease) => void): Lease | undefined {
+    const key = keyOf(demand);
+    const found = this.#leases.get(key);
+    if (found) return found;
+    const sightedAt = this.#sight(key, now);
+    if (now - sightedAt >= BOUNDS.leaseIdleMs || !this.#makeRoom(now, onEvicted)) return undefined;
+    const lease = new Lease(demand, sightedAt, now);
+    this.#leases.set(key, lease);
+    return lease;
+  }
+
+  /** Looks at every lease; forgets those of which nothing would be lost. */
+  sweep(now: number, see: (lease: Lease) => void): void {
+    for (const [key, lease] of this.#leases) {
+      see(lease);
+      if (lease.isForgettable(now)) this.#forget(key, lease);
+    }
+  }
+
+  /** When the subject was last demanded; it is now, too. */
+  #sight(key: string, now: number): number {
+    const hash = hashOf(key);
+    const place = hash & (SIGHTINGS - 1);
+    const last = this.#sightedHash[place] === hash ? this.#sightedAt[place]! : -Infinity;
+    this.#sightedHash[place] = hash;
+    this.#sightedAt[place] = now;
+    return last;
+  }
+
+  /** The oldest goes that is not in use; those looked at in vain have another chance. */
+  #makeRoom(now: number, onEvicted: (lease: Lease) => void): boolean {
+    if (this.#leases.size < this.#capacity) return true;
+    let chances = CHANCES;
+    for (const [key, lease] of this.#leases) {
+      this.#leases.delete(key);
+      if (!lease.isInUse(now)) {
+        lease.isForgotten = true;
+        onEvicted(lease);
+        return true;
+      }
+      this.#leases.set(key, lease);
+      if (--chances === 0) return false;
+    }
+    return false;
+  }
+
+  #forget(key: string, lease: Lease): void {
+    lease.isForgotten = true;
+    this.#leases.delete(key);
+  }
+}
+
+/** With the rule: what was granted under one that a reload has changed is not spent under another. */
+function keyOf({ algorithm, requests, periodMs, burst, id }: LimitDemand): string {
+  return `${algorithm} ${requests} ${periodMs} ${burst} ${id}`;
+}
+
+/** FNV-1a, 32 bits. */
+function hashOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return hash | 0;
+}
