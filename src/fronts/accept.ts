@@ -115,7 +115,11 @@ function readHead(request: IncomingMessage): Head | Denial {
   if (canonicalHost === undefined) return ambiguous('Host');
   const contentLength = bodyLength(request.httpVersion, transferEncoding, length);
   if (contentLength === undefined) return ambiguous('framing');
-  return { host: canonicalHost, contentLength, upgrades: upgrade === '' ? NO_UPGRADES : askedUpgrades(upgrade, connection) };
+  return {
+    host: canonicalHost,
+    contentLength,
+    upgrades: upgrade === '' ? NO_UPGRADES : askedUpgrades(upgrade, connection),
+  };
 }
 
 /** The Host field's value in lower case; undefined if it is none. Nearly all requests name the host of the one before. */
