@@ -22,8 +22,16 @@ export const BOUNDS = {
   lingerBytes: 1024 * 1024,
   /** How long a connection that is being closed behind an unread body lingers, ms. */
   lingerMs: 1_000,
-  /** Upstream header section, bytes. */
+  /** Upstream header section, bytes: interim answers' and the final one's together. */
   upstreamHeaderBytes: 64 * 1024,
+  /** Fields of an upstream's answer, and of its trailers. */
+  upstreamFields: 512,
+  /** Upstream trailer section, bytes. */
+  upstreamTrailerBytes: 16 * 1024,
+  /** Extensions of one chunk of an upstream's answer, bytes. */
+  chunkExtensionBytes: 4 * 1024,
+  /** Spellings of an upstream's field names that are kept as one string each. */
+  upstreamFieldNames: 1_024,
   /** Requests waiting for a connection to one target. */
   upstreamQueue: 1_024,
   /** Interim (1xx) answers of an upstream before its final one. */
@@ -36,6 +44,13 @@ export const BOUNDS = {
   headerNames: 1_024,
   /** Idle connection to a target, ms. */
   upstreamKeepAliveMs: 4_000,
+  /** How long before a target would close an idle connection by its own word that is done, ms. */
+  upstreamKeepAliveMarginMs: 1_000,
+  /** Between two looks at the deadlines of all upstream connections, ms: how late a timeout may be. */
+  sweepMs: 50,
+  /** A buffer for a large upstream body, bytes, and how many that are not in use are kept. */
+  largeReadBytes: 256 * 1024,
+  largeReadsKept: 32,
   /** Cached keys: entries, and bytes by estimate. */
   cachedKeys: 100_000,
   cachedKeyBytes: 64 * 1024 * 1024,

@@ -1,8 +1,7 @@
-// Writes an upstream's answer to the client as it comes. A head and a small body that are there together go
-// out in one write; everything else goes out as it arrives, with the client's pace passed back.
+// Writes an upstream's answer to the client as it comes, with the client's pace passed back. What came at once
+// goes out at once.
 import type { ServerResponse } from 'node:http';
-import { BOUNDS } from '../core/bounds.ts';
-import { returnedTrailers, type ReturnedHead } from './returned-head.ts';
+import { returnedTrailers } from './returned-head.ts';
 
 export class ClientAnswer {
   /** 0 until there is a head. */
@@ -12,10 +11,6 @@ export class ClientAnswer {
   readonly #response: ServerResponse;
   readonly #idleMs: number;
   readonly #onDrain: () => void;
-  #contentLength: number | null = null;
-  /** A whole small body that waits for the answer's end in the same turn. */
-  #held: Buffer | null = null;
-  #isFlushed = false;
   #isStalled = false;
   #listens = false;
 
@@ -30,68 +25,61 @@ export class ClientAnswer {
   }
 
   /** Begins the answer. False if its head cannot be written; the response is then as it was. */
-  begin(status: number, reason: string, head: ReturnedHead): boolean {
+  begin(status: number, reason: string, fields: string[]): boolean {
     const response = this.#response;
     try {
-      if (reason !== '' && PLAIN_REASON.test(reason)) response.writeHead(status, reason, head.fields);
-      else response.writeHead(status, head.fields);
+      if (reason === 'OK' || (reason !== '' && PLAIN_REASON.test(reason))) response.writeHead(status, reason, fields);
+      else response.writeHead(status, fields);
     } catch {
       response.statusMessage = '';
       return false;
     }
     this.status = status;
-    this.#contentLength = head.contentLength;
-    process.nextTick(flush, this);
     return true;
   }
 
-  /** Sends the head, and what was held, if the answer has not ended by now: event streams begin with a head alone. */
+  /** Sends the head alone: event streams begin so. */
   flush(): void {
-    if (this.#isFlushed || this.#response.destroyed) return;
-    this.#isFlushed = true;
-    const held = this.#held;
-    this.#held = null;
-    if (held === null) this.#response.flushHeaders();
-    else this.#send(held);
+    if (!this.#response.destroyed) this.#response.flushHeaders();
   }
 
-  /** Sends a part of the body. False if the client takes no more for now. */
-  write(chunk: Buffer): boolean {
+  /**
+   * Sends a part of the body.
+   * @param chunk a text has one character an octet
+   * @param release called when it was taken
+   * @returns false if the client takes no more for now
+   */
+  write(chunk: string | Buffer, release: (() => void) | null): boolean {
+    const response = this.#response;
     this.bytes += chunk.length;
-    if (!this.#isFlushed && chunk.length === this.#contentLength && chunk.length <= BOUNDS.smallAnswerBytes) {
-      this.#held = chunk;
-      return true;
-    }
-    if (this.#held !== null) this.flush();
-    this.#isFlushed = true;
-    return this.#send(chunk);
-  }
-
-  /** Ends the answer. */
-  end(rawTrailers: readonly string[], answerFields: readonly string[]): void {
-    const response = this.#response;
-    if (response.destroyed) return;
-    if (rawTrailers.length > 0) this.#trail(rawTrailers, answerFields);
-    this.#isFlushed = true;
-    const held = this.#held;
-    this.#held = null;
-    // Node joins a head and a text into one write.
-    if (held === null) response.end();
-    else response.end(held.toString('latin1'), 'latin1');
-    const { socket } = response;
-    // What is left in the buffers goes at the client's pace; Node's own timer tells a slow reader from a dead one.
-    if (socket !== null && socket.writableLength > 0) socket.setTimeout(this.#idleMs);
-  }
-
-  #send(chunk: Buffer): boolean {
-    const response = this.#response;
-    if (response.destroyed || response.write(chunk)) return true;
+    if (response.destroyed || response.write(chunk, 'latin1', release ?? undefined)) return true;
     if (!this.#listens) {
       this.#listens = true;
       response.on('drain', () => this.#drained());
     }
     this.#isStalled = true;
     response.socket?.setTimeout(this.#idleMs);
+    return false;
+  }
+
+  /**
+   * Ends the answer.
+   * @param last the rest of the body, or all of it
+   * @returns whether all of it is in the system's hands
+   */
+  end(last: string | Buffer, rawTrailers: readonly string[], answerFields: readonly string[]): boolean {
+    const response = this.#response;
+    if (response.destroyed) return false;
+    if (rawTrailers.length > 0) this.#trail(rawTrailers, answerFields);
+    const { socket } = response;
+    this.bytes += last.length;
+    // Node joins a head and a text into one write.
+    if (last.length === 0) response.end();
+    else response.end(last, 'latin1');
+    if (socket === null) return false;
+    if (socket.writableLength === 0) return true;
+    // What is left in the buffers goes at the client's pace; Node's own timer tells a slow reader from a dead one.
+    socket.setTimeout(this.#idleMs);
     return false;
   }
 
@@ -112,7 +100,3 @@ export class ClientAnswer {
 }
 
 const PLAIN_REASON = /^[\t\x20-\x7e]*$/;
-
-function flush(answer: ClientAnswer): void {
-  answer.flush();
-}

@@ -2,29 +2,43 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Calls back when the response has closed, or its connection has where the response never had its turn on it. */
-export function onceGone(request: IncomingMessage, response: ServerResponse, onGone: () => void): void {
-  if (response.socket === null) return watch(request.socket, response, onGone);
-  if (response.destroyed) return process.nextTick(onGone);
-  response.once('close', onGone);
+/** Who is to be told that a connection has closed. */
+export interface ConnectionWatcher {
+  clientClosed(): void;
 }
 
-/** Responses that wait behind another on a pipelined connection: Node never tells them that it closed. */
-const waiting = new WeakMap<Socket, Map<ServerResponse, () => void>>();
+/** One listener a connection, not one a request. */
+const watchers = new WeakMap<Socket, Set<ConnectionWatcher>>();
 
-function watch(socket: Socket, response: ServerResponse, onGone: () => void): void {
-  let responses = waiting.get(socket);
-  if (!responses) {
-    const all = (responses = new Map<ServerResponse, () => void>());
-    waiting.set(socket, all);
+/** Tells when a client's connection has closed, until {@link unwatchConnection}. */
+export function watchConnection(socket: Socket, watcher: ConnectionWatcher): void {
+  let all = watchers.get(socket);
+  if (!all) {
+    const those = (all = new Set<ConnectionWatcher>());
+    watchers.set(socket, those);
     socket.once('close', () => {
-      for (const gone of all.values()) gone();
+      for (const each of those) each.clientClosed();
     });
   }
-  responses.set(response, onGone);
-  response.once('close', () => {
-    waiting.get(socket)?.delete(response);
-    onGone();
-  });
-  if (socket.destroyed) process.nextTick(onGone);
+  all.add(watcher);
+  if (socket.destroyed) process.nextTick(() => all.has(watcher) && watcher.clientClosed());
+}
+
+export function unwatchConnection(socket: Socket, watcher: ConnectionWatcher): void {
+  watchers.get(socket)?.delete(watcher);
+}
+
+/** Calls back when the response has closed, or its connection has where the response never had its turn on it. */
+export function onceGone(request: IncomingMessage, response: ServerResponse, onGone: () => void): void {
+  if (response.socket === null) {
+    // Node never tells a response that waits behind another on a pipelined connection that this has closed.
+    const { socket } = request;
+    const watcher = { clientClosed: onGone };
+    watchConnection(socket, watcher);
+    response.once('close', () => {
+      unwatchConnection(socket, watcher);
+      onGone();
+    });
+  } else if (response.destroyed) process.nextTick(onGone);
+  else response.once('close', onGone);
 }

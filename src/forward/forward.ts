@@ -2,11 +2,12 @@
 // pace, giving up promptly when either side does, and never answering twice.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BOUNDS } from '../core/bounds.ts';
-import type { AnswerSink, Exchange, UpstreamFailure } from './client.ts';
+import type { AnswerHead } from '../wire/answer-reader.ts';
+import type { AnswerSink, Exchange, UpstreamFailure, UpstreamRequest } from '../wire/exchange.ts';
 import { ClientAnswer } from './client-answer.ts';
-import { onceGone } from './client-gone.ts';
+import { type ConnectionWatcher, onceGone, unwatchConnection, watchConnection } from './client-gone.ts';
 import { type BodyFault, RequestBody } from './request-body.ts';
-import { readReturnedHead } from './returned-head.ts';
+import { returnedFields } from './returned-head.ts';
 import type { Target, Upstream } from './targets.ts';
 
 export interface ForwardJob {
@@ -68,36 +69,44 @@ export type FailureCode =
   | 'body_too_large'
   | 'request_timeout';
 
-/**
- * Forwards a request. Rejects only for a defect of ours.
- */
-export function forwardHttp(job: ForwardJob): Promise<Forwarded> {
-  return new Promise((resolve, reject) => new Forwarding(job, resolve, reject).begin());
+/** Who is told how a request ended: one of these is called, once, and maybe before {@link forward} has returned. */
+export interface ForwardOwner {
+  forwardEnded(forwarded: Forwarded): void;
+  /** A defect of ours ended it; nothing was written to the client. */
+  forwardBroke(defect: Error): void;
 }
 
-class Forwarding implements AnswerSink {
+/** Forwards a request. */
+export function forward(job: ForwardJob, owner: ForwardOwner): void {
+  new Forwarding(job, owner).begin();
+}
+
+/** As {@link forward}; rejects only for a defect of ours. */
+export function forwardHttp(job: ForwardJob): Promise<Forwarded> {
+  return new Promise((resolve, reject) => forward(job, { forwardEnded: resolve, forwardBroke: reject }));
+}
+
+class Forwarding implements AnswerSink, ConnectionWatcher, UpstreamRequest {
+  readonly body: RequestBody | null;
   readonly #job: ForwardJob;
-  readonly #resolve: (forwarded: Forwarded) => void;
-  readonly #reject: (defect: Error) => void;
-  readonly #body: RequestBody | null;
+  readonly #owner: ForwardOwner;
   readonly #answer: ClientAnswer;
   readonly #startedAt = performance.now();
   #headAt: number | null = null;
   #exchange: Exchange | null = null;
-  #tried: Target[] = [];
+  #tried: readonly Target[] = NO_TARGETS;
   #retriesLeft: number;
   #mayBeStale: boolean;
   #isWhole = false;
   #isOver = false;
   #detail: string | null = null;
 
-  constructor(job: ForwardJob, resolve: (forwarded: Forwarded) => void, reject: (defect: Error) => void) {
+  constructor(job: ForwardJob, owner: ForwardOwner) {
     this.#job = job;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.#owner = owner;
     const { idleTimeout, retries } = job.upstream.config;
     const { contentLength, maxBodyBytes } = job;
-    this.#body =
+    this.body =
       contentLength === 0
         ? null
         : new RequestBody(
@@ -108,74 +117,117 @@ class Forwarding implements AnswerSink {
           );
     this.#answer = new ClientAnswer(job.response, idleTimeout, () => this.#exchange?.resume());
     this.#retriesLeft = retries;
-    this.#mayBeStale = this.#body === null && IDEMPOTENT.has(job.method);
+    this.#mayBeStale = this.body === null && IDEMPOTENT.has(job.method);
+  }
+
+  get method(): string {
+    return this.#job.method;
+  }
+
+  get path(): string {
+    return this.#job.path;
+  }
+
+  get fields(): readonly string[] {
+    return this.#job.fields;
+  }
+
+  get contentLength(): number | null {
+    return this.#job.contentLength;
   }
 
   begin(): void {
     const { contentLength, maxBodyBytes, request, response } = this.#job;
-    onceGone(request, response, () => this.#clientClosed());
+    // Without a body nothing but the connection's end can end the response before its answer.
+    if (this.body === null) watchConnection(request.socket, this);
+    else onceGone(request, response, () => this.clientClosed());
     if (contentLength !== null && contentLength > maxBodyBytes) return this.#fail('body_too_large', 'declared length');
-    this.#attempt();
+    this.#attempt(this.#startedAt);
   }
 
-  #attempt(): void {
-    const { upstream, method, path, fields, contentLength } = this.#job;
+  #attempt(now: number): void {
+    const { upstream } = this.#job;
     const target = upstream.next(this.#tried);
     if (!target) return this.#fail('no_healthy_target', upstream.name);
-    this.#tried.push(target);
-    this.#exchange = target.client.send({ method, path, fields, body: this.#body, contentLength }, this);
+    this.#tried = this.#tried.length === 0 ? target.alone : [...this.#tried, target];
+    this.#exchange = target.client.send(this, this, now);
   }
 
-  head(status: number, reason: string, rawHeaders: readonly string[]): void {
-    if (this.#isOver) return;
-    const head = status < 600 ? readReturnedHead(status, rawHeaders, this.#job.answerFields) : undefined;
-    if (!head) return this.#refuseAnswer(status < 600 ? 'framing' : `status ${status}`);
-    // An answer before the whole body was read may be the last thing that is understood on the connection.
-    if (this.#hasUnreadBody() || this.#job.isLast()) head.fields.push('Connection', 'close');
-    if (!this.#answer.begin(status, reason, head)) return this.#refuseAnswer('a field cannot be passed on');
-    this.#headAt = performance.now();
+  whole(head: AnswerHead, body: string | Buffer, trailers: readonly string[]): void {
+    if (!this.#begin(head)) return;
+    this.#end(body, trailers);
   }
 
-  data(chunk: Buffer): void {
-    if (!this.#isOver && !this.#answer.write(chunk)) this.#exchange?.pause();
+  head(head: AnswerHead, first: string | Buffer | null): void {
+    if (!this.#begin(head)) return;
+    if (first === null) this.#answer.flush();
+    else this.data(first, null);
   }
 
-  end(rawTrailers: readonly string[]): void {
-    if (this.#isOver) return;
-    this.#isWhole = true;
-    if (this.#hasUnreadBody()) this.#endBehindBody(rawTrailers);
-    else this.#answer.end(rawTrailers, this.#job.answerFields);
+  data(chunk: string | Buffer, release: (() => void) | null): void {
+    if (this.#isOver) release?.();
+    else if (!this.#answer.write(chunk, release)) this.#exchange?.pause();
+  }
+
+  end(trailers: readonly string[]): void {
+    if (!this.#isOver) this.#end('', trailers);
   }
 
   failed(failure: UpstreamFailure): void {
     if (this.#isOver) return;
     if (this.#headAt !== null) {
-      // The client can only tell a cut answer from a whole one by its connection.
+      // The client can only tell a cut answer from a whole one by its connection. What was good goes out before:
+      // Node holds writes back to the end of a turn.
       this.#detail = failure.detail;
-      this.#isOver = true;
-      this.#body?.stop();
-      this.#job.response.destroy();
+      this.#stop();
+      process.nextTick(cut, this.#job.response);
       return this.#conclude(false);
     }
-    if (this.#mayRetry(failure)) return this.#attempt();
+    if (this.#mayRetry(failure)) return this.#attempt(performance.now());
     if (failure.kind === 'unsendable') {
       this.#stop();
-      return this.#reject(new Error(`a request could not be written: ${failure.detail}`));
+      return this.#owner.forwardBroke(new Error(`a request could not be written: ${failure.detail}`));
     }
     this.#fail(`upstream_${failure.kind}`, failure.detail);
   }
 
   /** Only what no target can have seen is sent again; a body has then not been touched. */
-  #mayRetry({ isSent, isStale }: UpstreamFailure): boolean {
+  #mayRetry({ kind, isSent, isStale }: UpstreamFailure): boolean {
+    if (kind === 'unsendable') return false;
     if (!isSent) return this.#retriesLeft-- > 0;
     if (!isStale || !this.#mayBeStale) return false;
     this.#mayBeStale = false;
-    this.#tried.pop();
+    this.#tried = this.#tried.slice(0, -1);
     return true;
   }
 
+  /** Begins the client's answer; false if it cannot be. */
+  #begin({ status, reason, fields }: AnswerHead): boolean {
+    if (this.#isOver) return false;
+    const passed = returnedFields(status, fields, this.#job.answerFields);
+    // An answer before the whole body was read may be the last thing that is understood on the connection.
+    if (this.#hasUnreadBody() || this.#job.isLast()) passed.push('Connection', 'close');
+    if (!this.#answer.begin(status, reason, passed)) {
+      this.#fail('upstream_invalid', 'a field cannot be passed on');
+      return false;
+    }
+    this.#headAt = performance.now();
+    return true;
+  }
+
+  #end(last: string | Buffer, trailers: readonly string[]): void {
+    this.#isWhole = true;
+    this.#detail = this.#exchange?.oddity ?? null;
+    if (this.#hasUnreadBody()) return this.#endBehindBody(last, trailers);
+    const { request, response, answerFields } = this.#job;
+    if (this.#answer.end(last, trailers, answerFields)) {
+      this.#stop();
+      this.#conclude(false);
+    } else if (this.body === null && !response.destroyed) onceGone(request, response, () => this.clientClosed());
+  }
+
   #hasUnreadBody(): boolean {
-    return this.#body !== null && !this.#body.isEnded;
+    return this.body !== null && !this.body.isEnded;
   }
 
   /**
@@ -183,15 +235,16 @@ class Forwarding implements AnswerSink {
    * sends is read away for a while before the answer ends: closing at once would reset the connection, and
    * the client would lose the answer (RFC 9112 section 9.6).
    */
-  #endBehindBody(rawTrailers: readonly string[]): void {
+  #endBehindBody(last: string | Buffer, trailers: readonly string[]): void {
     const { request, answerFields } = this.#job;
-    this.#body?.stop();
-    this.#answer.flush();
+    this.body?.stop();
+    if (last.length > 0) this.#answer.write(last, null);
+    else this.#answer.flush();
     let dropped = 0;
     const end = (): void => {
       clearTimeout(timer);
       request.off('data', drop).off('end', end);
-      if (!this.#isOver) this.#answer.end(rawTrailers, answerFields);
+      if (!this.#isOver) this.#answer.end('', trailers, answerFields);
     };
     const drop = (chunk: Buffer): void => {
       dropped += chunk.length;
@@ -203,7 +256,7 @@ class Forwarding implements AnswerSink {
 
   #bodyFailed(fault: BodyFault): void {
     if (this.#isOver) return;
-    if (fault === 'cut') return this.#clientClosed();
+    if (fault === 'cut') return this.clientClosed();
     if (this.#headAt === null)
       return this.#fail(fault === 'silent' ? 'request_timeout' : 'body_too_large', 'while streaming');
     this.#detail = fault;
@@ -212,17 +265,13 @@ class Forwarding implements AnswerSink {
     this.#conclude(false);
   }
 
-  #refuseAnswer(detail: string): void {
-    this.#fail('upstream_invalid', detail);
-  }
-
   #fail(code: FailureCode, detail: string): void {
     this.#stop();
-    this.#resolve({ kind: 'failed', code, bytesIn: this.#body?.bytes ?? 0, detail });
+    this.#owner.forwardEnded({ kind: 'failed', code, bytesIn: this.body?.bytes ?? 0, detail });
   }
 
   /** The client's side has closed: after a whole answer as it should, or before. */
-  #clientClosed(): void {
+  clientClosed(): void {
     if (this.#isOver) return;
     const isComplete = this.#isWhole && this.#job.response.writableFinished;
     this.#stop();
@@ -231,15 +280,16 @@ class Forwarding implements AnswerSink {
 
   #stop(): void {
     this.#isOver = true;
-    this.#body?.stop();
+    unwatchConnection(this.#job.request.socket, this);
+    this.body?.stop();
     if (!this.#isWhole) this.#exchange?.abort();
   }
 
   #conclude(clientGone: boolean): void {
-    this.#resolve({
+    this.#owner.forwardEnded({
       kind: 'answered',
       status: this.#answer.status,
-      bytesIn: this.#body?.bytes ?? 0,
+      bytesIn: this.body?.bytes ?? 0,
       bytesOut: this.#answer.bytes,
       upstreamMs: this.#headAt === null ? null : this.#headAt - this.#startedAt,
       headWrittenAt: this.#headAt,
@@ -248,6 +298,12 @@ class Forwarding implements AnswerSink {
       detail: this.#detail,
     });
   }
+}
+
+const NO_TARGETS: readonly Target[] = [];
+
+function cut(response: ServerResponse): void {
+  response.destroy();
 }
 
 /** RFC 9110 section 9.2.2. */

@@ -4,7 +4,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { BOUNDS } from '../core/bounds.ts';
-import type { UpstreamFailure, UpstreamLimits } from './client.ts';
+import type { UpstreamFailure, UpstreamLimits } from '../wire/exchange.ts';
 import type { ClientLeg } from './client-leg.ts';
 import type { Target } from './targets.ts';
 import { TunnelSocket, type TunnelOwner } from './tunnel-socket.ts';

@@ -1,6 +1,8 @@
-// A client's request body as an async iterable that touches the request only when it is first asked, so that
-// a failed connection leaves it whole for the next target; counted, and bounded in size and silence.
+// A client's request body, which touches the request only when it is first asked, so that a failed connection
+// leaves it whole for the next target; counted, and bounded in size and silence.
 import type { IncomingMessage } from 'node:http';
+import type { BodySink, BodySource } from '../wire/exchange.ts';
+import { type Timed, unwatch, watch } from '../wire/sweep.ts';
 
 /** Why a body came to no good end: too many bytes, no byte for too long, or the client went away. */
 export type BodyFault = 'too_large' | 'silent' | 'cut';
@@ -15,20 +17,22 @@ export interface BodyBounds {
 }
 
 /** Trailers are not read: they are never part of what was authorised. */
-export class RequestBody implements AsyncIterableIterator<Buffer> {
+export class RequestBody implements BodySource, Timed {
   /** Bytes read so far. */
   bytes = 0;
+  /** While it waits for the client. */
+  deadlineAt = Infinity;
   readonly #request: IncomingMessage;
   readonly #bounds: BodyBounds;
   readonly #beforeFirst: (() => void) | null;
   readonly #onFault: (fault: BodyFault) => void;
   #state: 'untouched' | 'reading' | 'ended' | 'stopped' = 'untouched';
-  #waiter: { resolve: (result: IteratorResult<Buffer>) => void; reject: (reason: Error) => void } | null = null;
-  #timer: NodeJS.Timeout | undefined;
+  #sink: BodySink | null = null;
+  #hasRoom = true;
 
   /**
    * @param beforeFirst called once, before the first byte is read
-   * @param onFault called once, if it comes to no good end; the iterator then rejects
+   * @param onFault called once, if it comes to no good end; nothing more is given then
    */
   constructor(
     request: IncomingMessage,
@@ -47,60 +51,66 @@ export class RequestBody implements AsyncIterableIterator<Buffer> {
     return this.#state === 'ended';
   }
 
-  [Symbol.asyncIterator](): this {
-    return this;
+  open(): Buffer | null {
+    if (this.#state !== 'untouched') return null;
+    this.#state = 'reading';
+    this.#beforeFirst?.();
+    const chunk = this.#read();
+    if (chunk === null && this.#isReadOut()) this.#finish();
+    return chunk;
   }
 
-  next(): Promise<IteratorResult<Buffer>> {
-    if (this.#state === 'untouched') this.#begin();
-    if (this.#state === 'ended') return DONE;
-    if (this.#state === 'stopped') return Promise.reject(STOPPED);
-    const chunk = this.#request.read() as Buffer | null;
-    if (chunk !== null)
-      return this.#take(chunk) ? Promise.resolve({ done: false, value: chunk }) : Promise.reject(STOPPED);
-    if (this.#timer) this.#timer.refresh();
-    else this.#timer = setTimeout(() => this.#waiter && this.#fault('silent'), this.#bounds.idleMs);
-    return new Promise((resolve, reject) => {
-      this.#waiter = { resolve, reject };
-    });
+  flow(sink: BodySink): void {
+    if (this.#state !== 'reading') return;
+    this.#sink = sink;
+    this.#request.on('readable', this.#pump).on('end', this.#ended).on('close', this.#closed).on('error', ignore);
+    if (this.#request.destroyed) this.#closed();
+    else this.#pump();
   }
 
-  return(): Promise<IteratorResult<Buffer>> {
-    this.stop();
-    return DONE;
+  resume(): void {
+    this.#hasRoom = true;
+    this.#pump();
   }
 
   /** Reads no further. What is left of the request is as if nobody had listened. */
   stop(): void {
-    if (this.#state === 'stopped') return;
     if (this.#state === 'reading') this.#release();
     if (this.#state !== 'ended') this.#state = 'stopped';
-    const waiter = this.#waiter;
-    this.#waiter = null;
-    waiter?.reject(STOPPED);
   }
 
-  #begin(): void {
-    this.#state = 'reading';
-    this.#request.on('readable', this.#readable).on('end', this.#ended).on('close', this.#closed).on('error', ignore);
-    this.#beforeFirst?.();
-    if (this.#request.destroyed) this.#closed();
+  /** The client was silent for too long. */
+  expired(): void {
+    this.#fault('silent');
   }
 
-  #release(): void {
-    clearTimeout(this.#timer);
-    this.#request.off('readable', this.#readable).off('end', this.#ended).off('close', this.#closed);
-  }
+  readonly #pump = (): void => {
+    while (this.#state === 'reading' && this.#hasRoom) {
+      const chunk = this.#read();
+      if (chunk === null) break;
+      this.#hasRoom = this.#sink!.take(chunk, this.isEnded);
+    }
+    if (this.#state !== 'reading') return;
+    this.deadlineAt = this.#hasRoom ? performance.now() + this.#bounds.idleMs : Infinity;
+    watch(this);
+  };
 
-  /** Counts a chunk; false if it is one too many. */
-  #take(chunk: Buffer): boolean {
+  /** What is there; null where nothing is, or too much was. */
+  #read(): Buffer | null {
+    const chunk = this.#request.read() as Buffer | null;
+    if (chunk === null) return null;
     this.bytes += chunk.length;
     if (this.bytes > this.#bounds.maxBytes) {
       this.#fault('too_large');
-      return false;
+      return null;
     }
-    if (this.bytes === this.#bounds.contentLength) this.#finish();
-    return true;
+    if (this.bytes === this.#bounds.contentLength || this.#isReadOut()) this.#finish();
+    return chunk;
+  }
+
+  /** Whether a chunked body is known to have no more bytes. */
+  #isReadOut(): boolean {
+    return this.#bounds.contentLength === null && this.#request.complete && this.#request.readableLength === 0;
   }
 
   #finish(): void {
@@ -110,36 +120,27 @@ export class RequestBody implements AsyncIterableIterator<Buffer> {
     this.#request.resume();
   }
 
+  #release(): void {
+    unwatch(this);
+    if (this.#sink === null) return;
+    this.#request.off('readable', this.#pump).off('end', this.#ended).off('close', this.#closed);
+  }
+
   #fault(fault: BodyFault): void {
     this.stop();
     this.#onFault(fault);
   }
 
-  readonly #readable = (): void => {
-    if (!this.#waiter) return;
-    const chunk = this.#request.read() as Buffer | null;
-    if (chunk === null) return;
-    const { resolve } = this.#waiter;
-    if (!this.#take(chunk)) return;
-    this.#waiter = null;
-    resolve({ done: false, value: chunk });
-  };
-
   readonly #ended = (): void => {
     const { contentLength } = this.#bounds;
     if (!this.#request.complete || (contentLength !== null && this.bytes !== contentLength)) return this.#fault('cut');
     this.#finish();
-    const waiter = this.#waiter;
-    this.#waiter = null;
-    waiter?.resolve({ done: true, value: undefined });
+    this.#sink?.take(null, true);
   };
 
   readonly #closed = (): void => {
     if (this.#state === 'reading') this.#fault('cut');
   };
 }
-
-const DONE: Promise<IteratorResult<Buffer>> = Promise.resolve({ done: true, value: undefined });
-const STOPPED = new Error('the body is read no further');
 
 function ignore(): void {}

@@ -11,7 +11,37 @@ export interface ReturnedHead {
 }
 
 /**
- * Reads the fields of an upstream's answer; undefined where its framing is one that cannot be passed on.
+ * The fields of an answer whose framing was read and found clear: name, value, name, value.
+ * @param received as received
+ * @param answerFields ours; they take the place of the upstream's of the same name
+ */
+export function returnedFields(status: number, received: readonly string[], answerFields: readonly string[]): string[] {
+  const fields: string[] = [];
+  let named: Set<string> | undefined;
+  for (let at = 0; at < received.length; at += 2) {
+    const name = received[at]!;
+    const value = received[at + 1]!;
+    switch (FATES.of(name)) {
+      case 'pass':
+        if (!isReplaced(name, answerFields)) fields.push(name, value);
+        break;
+      case 'content-length':
+        // A 204 has no body and says nothing of its length (RFC 9110 section 8.6).
+        if (status !== 204) fields.push(name, value);
+        break;
+      case 'connection':
+        named = namedByConnection(value, named);
+        break;
+      default:
+    }
+  }
+  const passed = named ? withoutNamed(fields, named) : fields;
+  for (const part of answerFields) passed.push(part);
+  return passed;
+}
+
+/**
+ * Reads the head of an answer that Node parsed; undefined where its framing is one that cannot be passed on.
  * @param rawHeaders name, value, name, value, as received
  * @param answerFields ours; they take the place of the upstream's of the same name
  */
@@ -20,51 +50,32 @@ export function readReturnedHead(
   rawHeaders: readonly string[],
   answerFields: readonly string[],
 ): ReturnedHead | undefined {
-  let fields: string[] = [];
-  let named: Set<string> | undefined;
   let contentLength: number | null = null;
   let isChunked = false;
-  const replaced = namesOf(answerFields);
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at]!;
     const value = rawHeaders[at + 1]!;
-    switch (FATES.of(name)) {
-      case 'pass':
-        if (!isReplaced(name, replaced)) fields.push(name, value);
-        break;
-      case 'content-length':
-        if (contentLength !== null || !DIGITS.test(value)) return undefined;
-        contentLength = Number(value);
-        // A 204 has no body and says nothing of its length (RFC 9110 section 8.6).
-        if (status !== 204) fields.push(name, value);
-        break;
-      case 'transfer-encoding':
-        // We offered no other coding; passing on a body in one without its name would corrupt it.
-        if (isChunked || value.trim().toLowerCase() !== 'chunked') return undefined;
-        isChunked = true;
-        break;
-      case 'connection':
-        named = namedByConnection(value, named);
-        break;
-      default:
+    const fate = FATES.of(rawHeaders[at]!);
+    if (fate === 'content-length') {
+      if (contentLength !== null || !DIGITS.test(value)) return undefined;
+      contentLength = Number(value);
+    } else if (fate === 'transfer-encoding') {
+      // We offered no other coding; passing on a body in one without its name would corrupt it.
+      if (isChunked || value.trim().toLowerCase() !== 'chunked') return undefined;
+      isChunked = true;
     }
   }
   if (isChunked && contentLength !== null) return undefined;
-  if (named) {
-    if (named.has('content-length')) contentLength = null;
-    fields = withoutNamed(fields, named);
-  }
-  for (const part of answerFields) fields.push(part);
-  return { fields, contentLength, isChunked };
+  const fields = returnedFields(status, rawHeaders, answerFields);
+  const isLengthPassed = fields.some((name, at) => at % 2 === 0 && FATES.of(name) === 'content-length');
+  return { fields, contentLength: isLengthPassed || status === 204 ? contentLength : null, isChunked };
 }
 
 /** The trailer fields that may be passed on: none that frames, routes or speaks for the gateway (RFC 9110 section 6.5.1). */
 export function returnedTrailers(rawTrailers: readonly string[], answerFields: readonly string[]): [string, string][] {
-  const replaced = namesOf(answerFields);
   const trailers: [string, string][] = [];
   for (let at = 0; at < rawTrailers.length; at += 2) {
     const name = rawTrailers[at]!;
-    if (FATES.of(name) === 'pass' && !NEVER_TRAILING.has(name.toLowerCase()) && !isReplaced(name, replaced))
+    if (FATES.of(name) === 'pass' && !NEVER_TRAILING.has(name.toLowerCase()) && !isReplaced(name, answerFields))
       trailers.push([name, rawTrailers[at + 1]!]);
   }
   return trailers;
@@ -96,15 +107,11 @@ const NEVER_TRAILING: ReadonlySet<string> = new Set([
   'www-authenticate',
 ]);
 
-function namesOf(fields: readonly string[]): string[] {
-  const names: string[] = [];
-  for (let at = 0; at < fields.length; at += 2) names.push(fields[at]!.toLowerCase());
-  return names;
-}
-
-function isReplaced(name: string, replaced: readonly string[]): boolean {
-  for (const each of replaced) {
-    if (each.length === name.length && each === name.toLowerCase()) return true;
+/** Whether a field of ours has this name. */
+function isReplaced(name: string, answerFields: readonly string[]): boolean {
+  for (let at = 0; at < answerFields.length; at += 2) {
+    const ours = answerFields[at]!;
+    if (ours.length === name.length && ours.toLowerCase() === name.toLowerCase()) return true;
   }
   return false;
 }

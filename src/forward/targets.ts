@@ -2,10 +2,10 @@
 // that a reload leaves unchanged keep their pools, their health and their turn.
 import { isDeepStrictEqual } from 'node:util';
 import type { UpstreamConfig } from '../config/schema.ts';
-import type { UpstreamClient } from './client.ts';
+import { Connections } from '../wire/connections.ts';
+import type { UpstreamClient } from '../wire/exchange.ts';
 import { HealthCheck } from './health.ts';
 import type { Tunnel } from './tunnel.ts';
-import { UndiciClient } from './undici-client.ts';
 
 /** Where one target stands, for the metrics. */
 export interface TargetState {
@@ -23,13 +23,15 @@ export class Target {
   readonly isSecure: boolean;
   readonly client: UpstreamClient;
   readonly health: HealthCheck | null;
+  /** A list of nothing but this one: what most requests have tried. */
+  readonly alone: readonly Target[] = [this];
 
   constructor(origin: string, config: UpstreamConfig) {
     this.origin = origin;
     const { host, protocol } = new URL(origin);
     this.authority = host;
     this.isSecure = protocol === 'https:';
-    this.client = new UndiciClient(origin, config);
+    this.client = new Connections(origin, config);
     const { health, connectTimeout, responseTimeout } = config;
     this.health = health ? new HealthCheck(origin, health, connectTimeout + responseTimeout) : null;
   }

@@ -4,7 +4,7 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { BOUNDS } from '../core/bounds.ts';
-import type { UpstreamFailure } from './client.ts';
+import type { UpstreamFailure } from '../wire/exchange.ts';
 import { ClientLeg } from './client-leg.ts';
 import type { FailureCode, Forwarded } from './forward.ts';
 import { Handshake, type HandshakeEvents } from './handshake.ts';

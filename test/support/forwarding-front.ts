@@ -3,7 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { UpstreamConfig } from '../../src/config/schema.ts';
-import { type Forwarded, forwardHttp, type ForwardJob } from '../../src/forward/forward.ts';
+import { forward, type Forwarded, type ForwardJob } from '../../src/forward/forward.ts';
 import { compileHeaderRules, outgoingFields } from '../../src/forward/headers.ts';
 import { Upstreams } from '../../src/forward/targets.ts';
 import { forwardUpgrade } from '../../src/forward/upgrade.ts';
@@ -69,7 +69,7 @@ export async function startFront(
   const handle = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
     const { headers, method = '', url = '' } = request;
     const length = Number(headers['content-length'] ?? 0);
-    forwardHttp({
+    const job: ForwardJob = {
       upstream: upstreams.get('app'),
       method,
       path: url,
@@ -81,18 +81,20 @@ export async function startFront(
       answerFields,
       isLast: () => false,
       beforeBody: expectsContinue ? () => response.writeContinue() : null,
-    })
-      .then((forwarded) => {
+    };
+    forward(job, {
+      forwardEnded: (forwarded) => {
         outcomes.push(forwarded);
         if (forwarded.kind === 'answered') return;
         response.writeHead(599, ['X-Code', forwarded.code, 'Content-Length', '0', 'Connection', 'close']);
         response.end();
         request.resume();
-      })
-      .catch((defect: unknown) => {
+      },
+      forwardBroke: (defect) => {
         defects.push(defect);
         response.destroy();
-      });
+      },
+    });
   };
 
   const handleUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
