@@ -12,7 +12,7 @@ import { parseTarget } from '../core/target.ts';
 import type { Admitted, RequestState } from '../decide/request-state.ts';
 import type { Decision } from '../decide/sequence.ts';
 import { onceGone } from '../forward/client-gone.ts';
-import { type Forwarded, forwardHttp } from '../forward/forward.ts';
+import { type Forwarded, type ForwardOwner, forward } from '../forward/forward.ts';
 import { outgoingFields, withoutCredential, type HeaderRules } from '../forward/headers.ts';
 import type { Upstreams } from '../forward/targets.ts';
 import { forwardUpgrade } from '../forward/upgrade.ts';
@@ -102,17 +102,20 @@ export class ProxyFront implements Front {
 }
 
 /** A request and the way to answer it. */
-abstract class Exchange {
+abstract class Exchange implements ForwardOwner {
   protected readonly runtime: Runtime;
   protected readonly journey: Journey;
   protected readonly requestMessage: IncomingMessage;
-  /** It was answered before it was decided. */
+  /** It was answered because its body cannot be read. */
   protected isBroken = false;
   readonly #options: ProxyFrontOptions;
+  protected readonly isDraining: () => boolean;
+  #admitted: Admitted | null = null;
   #release: (() => void) | null = null;
 
   constructor(options: ProxyFrontOptions, request: IncomingMessage) {
     this.#options = options;
+    this.isDraining = options.isDraining;
     this.requestMessage = request;
     this.runtime = options.runtime();
     const peer = peerOf(request.socket);
@@ -135,8 +138,9 @@ abstract class Exchange {
     this.#release = state.release;
     if (this.isBroken) return this.end();
     this.journey.decided(state, decision);
-    if (decision.outcome === 'denied') this.refuse(decision.denial!, state);
-    else this.forward(state as Admitted);
+    if (decision.outcome === 'denied') return this.refuse(decision.denial!, state);
+    this.#admitted = state as Admitted;
+    this.forward(this.#admitted);
   }
 
   /** Answers a denial, and records it. */
@@ -144,11 +148,16 @@ abstract class Exchange {
 
   protected abstract forward(request: Admitted): void;
 
-  /** Takes in how forwarding ended. */
-  protected forwarded(request: Admitted, forwarded: Forwarded): void {
+  forwardEnded(forwarded: Forwarded): void {
+    // It was answered for its body meanwhile, and that answer is what counts.
+    if (this.isBroken) return;
     this.journey.forwarded(forwarded);
-    if (forwarded.kind === 'failed') this.refuse(deny(forwarded.code, { detail: forwarded.detail }), request);
-    else this.end();
+    if (forwarded.kind === 'answered') return this.end();
+    this.refuse(deny(forwarded.code, { detail: forwarded.detail }), this.#admitted ?? undefined);
+  }
+
+  forwardBroke(defect: Error): void {
+    this.failed(defect);
   }
 
   /** A defect ended the request. */
@@ -162,10 +171,6 @@ abstract class Exchange {
     this.#release?.();
     this.#release = null;
     this.journey.end();
-  }
-
-  protected get isDraining(): boolean {
-    return this.#options.isDraining();
   }
 
   protected problem(denial: Denial, state?: RequestState) {
@@ -216,7 +221,7 @@ class HttpExchange extends Exchange implements ResponseOwner {
     }
     const hasUnreadBody = !request.complete && (state?.contentLength ?? null) !== 0;
     const closesBehind = hasUnreadBody && (this.#expectsContinue || mustCloseBehind(state?.contentLength ?? null));
-    const isLast = closes || closesBehind || this.isDraining;
+    const isLast = closes || closesBehind || this.isDraining();
     this.journey.refused(denial, status, request.method === 'HEAD' ? 0 : Buffer.byteLength(body));
     onceGone(request, response, () => this.end());
     response.writeHead(status, isLast ? [...fields, 'Connection', 'close'] : [...fields]);
@@ -232,22 +237,22 @@ class HttpExchange extends Exchange implements ResponseOwner {
 
   protected forward(request: Admitted): void {
     const { upstream, path, fields, answerFields: extra } = this.outgoing(request);
-    const response = this.#response;
-    forwardHttp({
-      upstream,
-      method: request.method,
-      path,
-      fields,
-      request: this.requestMessage,
-      response,
-      maxBodyBytes: request.route.maxBodyBytes,
-      contentLength: request.contentLength,
-      answerFields: extra,
-      isLast: () => this.isDraining,
-      beforeBody: this.#expectsContinue ? () => response.writeContinue() : null,
-    })
-      .then((forwarded) => this.forwarded(request, forwarded))
-      .catch((bug: unknown) => this.failed(bug));
+    forward(
+      {
+        upstream,
+        method: request.method,
+        path,
+        fields,
+        request: this.requestMessage,
+        response: this.#response,
+        maxBodyBytes: request.route.maxBodyBytes,
+        contentLength: request.contentLength,
+        answerFields: extra,
+        isLast: this.isDraining,
+        beforeBody: this.#expectsContinue ? () => this.#response.writeContinue() : null,
+      },
+      this,
+    );
   }
 }
 
@@ -272,7 +277,7 @@ class UpgradeExchange extends Exchange {
     if (request.upgrades.length === 0) return this.refuse(deny('ambiguous_request', { detail: 'upgrade' }));
     const { upstream, path, fields, answerFields: extra } = this.outgoing(request);
     forwardUpgrade({ upstream, path, fields, socket: this.#socket, head: this.#head, answerFields: extra })
-      .then((forwarded) => this.forwarded(request, forwarded))
+      .then((forwarded) => this.forwardEnded(forwarded))
       .catch((bug: unknown) => this.failed(bug));
   }
 }
