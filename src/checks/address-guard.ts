@@ -61,7 +61,7 @@ export class AddressGuard {
    * source with a recent good key, whose bad attempts are answered as blocked and whose good ones pass.
    */
   async attempt<T>(source: string, lookUp: () => Promise<T>, isGood: (found: T) => boolean): Promise<Attempt<T>> {
-    for (;;) {
+    for (let looks = 0; ;) {
       const undecided = this.#pending.get(source)?.size ?? 0;
       const count = Math.max(this.#count(source), await this.#shared.count(source));
       const isOver = count > this.#rule.failures;
@@ -72,12 +72,16 @@ export class AddressGuard {
       }
       const blockedMs = this.blockedForMs(source);
       if (blockedMs > 0) return { found: undefined, refusedMs: blockedMs };
+      const sharedMs = await this.#sharedBlock(source);
+      if (sharedMs > 0) return { found: undefined, refusedMs: sharedMs };
       const pending = this.#pending.get(source);
-      if (!pending) return { found: undefined, refusedMs: await this.#blockShared(source) };
-      // Some of those counted are still being looked up: a crowd of good keys behind one address is no attack.
-      const oneSettled = Promise.race(pending);
+      if (!pending && looks >= LOOKS_AT_OTHERS) return { found: undefined, refusedMs: this.#block(source) };
+      // Some of those counted are still being looked up, here or by others: a crowd of good keys behind one
+      // address is no attack.
+      const someSettled = pending ? Promise.race(pending) : elapsed(LOOK_AGAIN_MS);
       await this.#forgive(source);
-      await oneSettled;
+      await someSettled;
+      if (!pending) looks++;
     }
   }
 
@@ -130,13 +134,20 @@ export class AddressGuard {
     return this.blockedForMs(source);
   }
 
-  /** As another gateway blocked it, or for the whole time if none did. */
-  async #blockShared(source: string): Promise<RefusalMs> {
+  /** Takes over the block by another gateway; 0 if there is none. */
+  async #sharedBlock(source: string): Promise<RefusalMs> {
     const blockedMs = await this.#shared.blockedForMs(source);
-    if (blockedMs === 0) return this.#block(source);
-    this.#blockedUntil.set(source, this.#now() + blockedMs);
+    if (blockedMs > 0) this.#blockedUntil.set(source, this.#now() + blockedMs);
     return blockedMs;
   }
+}
+
+/** How often, and after which pause in ms, attempts that others have counted are looked at again before they count as failures. */
+const LOOKS_AT_OTHERS = 10;
+const LOOK_AGAIN_MS = 25;
+
+function elapsed(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** Forgets what was set longest ago when it is full. */
