@@ -22,7 +22,12 @@ export interface Outlet {
 
 /** Opens standard output; also writes what waits when the process exits without closing. */
 export function openStandardOutput(): LogDestination {
-  return new BoundedLines((standardOutput ??= openOutlet(STDOUT)));
+  return new BoundedLines(standardOutletOfProcess());
+}
+
+/** The one outlet to standard output, which all writers of this process share; chunks come out in their order. */
+export function standardOutletOfProcess(): Outlet {
+  return (standardOutput ??= openOutlet(STDOUT));
 }
 
 /** Lines in front of an outlet: one chunk is on its way, the rest waits. */
