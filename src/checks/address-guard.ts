@@ -3,6 +3,7 @@
 import { BOUNDS } from '../core/bounds.ts';
 import type { GuardRule } from '../core/policy.ts';
 import type { AttemptCounter, Clock } from '../core/ports.ts';
+import { type GuardNews, type GuardTeller, NOBODY } from './guard-news.ts';
 
 /** How long a source is to be refused, ms; 0 where it may go on. */
 export type RefusalMs = number;
@@ -16,16 +17,33 @@ export class AddressGuard {
   readonly #rule: GuardRule;
   readonly #shared: AttemptCounter;
   readonly #now: Clock;
+  readonly #others: GuardTeller;
   readonly #blockedUntil = new BoundedMap<number>(BOUNDS.guardSources);
   readonly #goodUntil = new BoundedMap<number>(BOUNDS.guardSources);
+  readonly #goodToldAt = new BoundedMap<number>(BOUNDS.guardSources);
   readonly #failures = new BoundedMap<{ count: number; until: number }>(BOUNDS.guardSources);
   /** Look-ups under way by source; each may yet turn out to be no failure. */
   readonly #pending = new Map<string, Set<Promise<void>>>();
 
-  constructor(rule: GuardRule, shared: AttemptCounter, now: Clock) {
+  /** @param others told of what the other processes of this gateway should {@link hear} */
+  constructor(rule: GuardRule, shared: AttemptCounter, now: Clock, others: GuardTeller = NOBODY) {
     this.#rule = rule;
     this.#shared = shared;
     this.#now = now;
+    this.#others = others;
+  }
+
+  /** Takes in what another process of this gateway has met. */
+  hear({ failed, blocked, passed }: GuardNews): void {
+    for (const source of passed) this.#goodUntil.set(source, this.#now() + this.#rule.blockMs);
+    for (const [source, untilMs] of blocked)
+      if (!this.isKnownGood(source) && untilMs > this.#now()) this.#blockedUntil.set(source, untilMs);
+    for (const [source, count] of failed) {
+      const undecided = this.#pending.get(source)?.size ?? 0;
+      const isOver = this.#count(source, count) - undecided >= this.#rule.failures;
+      if (isOver && !this.isKnownGood(source) && this.blockedForMs(source) === 0)
+        this.#blockedUntil.set(source, this.#now() + this.#rule.blockMs);
+    }
   }
 
   /** How long the source is still blocked, ms; 0 if it is not. Asks nobody. */
@@ -44,12 +62,16 @@ export class AddressGuard {
     const now = this.#now();
     // Refreshed at most once a second: this is on every request's way.
     const until = now + this.#rule.blockMs;
-    if ((this.#goodUntil.get(source) ?? 0) < until - 1_000) this.#goodUntil.set(source, until);
+    const known = this.#goodUntil.get(source) ?? 0;
+    if (known >= until - 1_000) return;
+    this.#goodUntil.set(source, until);
+    this.#tellPassed(source, now);
   }
 
   /** Counts a failure that needed no look-up; returns for how long the source is refused from now on. */
   failed(source: string): RefusalMs {
     const count = this.#count(source);
+    this.#others.failed(source);
     const refusedMs = count >= this.#rule.failures ? this.#block(source) : 0;
     // The last failure that is granted is answered as such; the block begins behind it.
     return count > this.#rule.failures ? refusedMs : 0;
@@ -67,7 +89,10 @@ export class AddressGuard {
       const isOver = count > this.#rule.failures;
       if (!isOver || this.isKnownGood(source)) {
         const found = await this.#lookUp(source, lookUp, isGood);
-        if (!isGood(found)) this.#blockBehind(source, count - undecided);
+        if (!isGood(found)) {
+          this.#others.failed(source);
+          this.#blockBehind(source, count - undecided);
+        }
         return { found, refusedMs: isOver ? this.#rule.blockMs : 0 };
       }
       const blockedMs = this.blockedForMs(source);
@@ -103,12 +128,19 @@ export class AddressGuard {
     }
   }
 
-  #count(source: string): number {
+  #count(source: string, failures = 1): number {
     const now = this.#now();
     const window = this.#failures.get(source);
-    if (window && window.until > now) return ++window.count;
-    this.#failures.set(source, { count: 1, until: now + this.#rule.perMs });
-    return 1;
+    if (window && window.until > now) return (window.count += failures);
+    this.#failures.set(source, { count: failures, until: now + this.#rule.perMs });
+    return failures;
+  }
+
+  /** Twice in the time that it is believed. */
+  #tellPassed(source: string, now: number): void {
+    if ((this.#goodToldAt.get(source) ?? 0) > now - this.#rule.blockMs / 2) return;
+    this.#goodToldAt.set(source, now);
+    this.#others.passed(source);
   }
 
   async #forgive(source: string): Promise<void> {
@@ -129,6 +161,7 @@ export class AddressGuard {
     if (this.isKnownGood(source)) return this.#rule.blockMs;
     if (this.blockedForMs(source) === 0) {
       this.#blockedUntil.set(source, this.#now() + this.#rule.blockMs);
+      this.#others.blocked(source, this.#now() + this.#rule.blockMs);
       void this.#shared.block(source, this.#rule.blockMs).catch(() => undefined);
     }
     return this.blockedForMs(source);
