@@ -70,7 +70,11 @@ export class WorkerSlot {
   async readiness(storeTimeoutMs: number): Promise<WorkerReadiness> {
     if (!this.#isListening) return { fault: 'it is starting', storeFault: null };
     if (!this.isRunning) return { fault: SILENT, storeFault: null };
-    const storeFault = await within(this.#link.ask('store'), BOUNDS.workerProbeMs + storeTimeoutMs);
+    const asked = this.#link.ask('store');
+    // The store may take its time; the worker may not.
+    const pulse = await within(this.#link.ask('pulse'), BOUNDS.workerProbeMs);
+    if (pulse === undefined) return { fault: SILENT, storeFault: null };
+    const storeFault = await within(asked, BOUNDS.workerProbeMs + storeTimeoutMs);
     return storeFault === undefined ? { fault: SILENT, storeFault: null } : { fault: null, storeFault };
   }
 

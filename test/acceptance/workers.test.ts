@@ -1,0 +1,328 @@
+// `workers`: several processes on one port that are, seen from outside, one gateway.
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { Agent, request } from 'node:http';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { stringify } from 'yaml';
+import { portcullis } from '../support/acceptance-cli.ts';
+import { Connection, requestBytes, send } from '../support/acceptance-http.ts';
+import { Scene } from '../support/acceptance-scene.ts';
+import type { Upstream } from '../support/acceptance-upstream.ts';
+import { eventually, inTime } from '../support/acceptance-wait.ts';
+import type { GatewayProcess, Settings } from '../support/gateway-process.ts';
+import { isAlive, workerPids, workersOf } from '../support/gateway-workers.ts';
+
+const WORKERS = 3;
+const LIMIT = 100;
+const key = 'an-imported-key-of-anyone';
+const other = 'another-key-that-gets-revoked';
+const asAnyone = { 'X-Api-Key': key };
+
+let scene: Scene;
+let app: Upstream;
+
+before(async () => {
+  scene = await Scene.open('sqlite');
+  app = await scene.upstream();
+});
+after(() => scene.close());
+
+function settings(own: Settings = {}, routes: Settings = {}): Settings {
+  return scene.settings({
+    // What is asked here is whether it holds, not how soon 2 cores get all the processes through it.
+    store: { url: scene.store.url, timeout: '10s' },
+    workers: WORKERS,
+    guard: { failures: 10, per: '1h', block: '1h' },
+    upstreams: { app: { targets: [app.url] } },
+    trustedProxies: ['127.0.0.1/32'],
+    routes: {
+      things: { path: '/things/**', upstream: 'app' },
+      open: { path: '/open/**', upstream: 'app', access: 'public' },
+      limited: { path: '/limited', upstream: 'app', limits: { calls: { requests: LIMIT, per: '1h' } } },
+      ...routes,
+    },
+    ...own,
+  });
+}
+
+const start = (own: Settings = {}): Promise<GatewayProcess> => scene.gateway(settings(own));
+const get = async ({ proxyPort }: GatewayProcess, target: string, headers = {}): Promise<number> =>
+  (await send(proxyPort, { target, headers })).status;
+const many = <T>(count: number, one: (at: number) => Promise<T>): Promise<T[]> =>
+  Promise.all(Array.from({ length: count }, (_, at) => one(at)));
+
+async function readiness({ opsPort }: GatewayProcess): Promise<{ status: number; checks: Checks }> {
+  const answer = await fetch(`http://127.0.0.1:${opsPort}/readyz`, { signal: AbortSignal.timeout(15_000) });
+  return { status: answer.status, checks: ((await answer.json()) as { checks: Checks }).checks };
+}
+
+interface Checks {
+  readonly store: string;
+  readonly draining: boolean;
+  readonly workers: Readonly<Record<string, string>>;
+}
+
+describe('several workers', () => {
+  let gateway: GatewayProcess;
+  before(async () => {
+    gateway = await start();
+    await scene.importKeys(gateway, [
+      { id: 'anyone', owner: 'acme', secret: key },
+      { id: 'other', owner: 'acme', secret: other },
+    ]);
+    await eventually(async () => assert.equal(await get(gateway, '/things/x', asAnyone), 200));
+  });
+
+  const served = async (): Promise<number> => (await gateway.metrics()).sum('portcullis_requests_total');
+
+  test('all of them serve, and /metrics adds them up exactly', async () => {
+    const before = await served();
+    await many(90, () => get(gateway, '/open/x'));
+    const metrics = await gateway.metrics();
+    assert.equal(metrics.sum('portcullis_requests_total'), before + 90);
+    assert.equal(metrics.sum('portcullis_workers', { state: 'configured' }), WORKERS);
+    assert.equal(metrics.sum('portcullis_workers', { state: 'running' }), WORKERS);
+    assert.equal(metrics.sum('portcullis_store_up'), 1);
+    assert.equal(metrics.samples.filter(({ name }) => name === 'portcullis_config_info').length, 1);
+    assert.equal((await readiness(gateway)).status, 200);
+  });
+
+  test('uses of a key are counted in one series, whichever worker met them', async () => {
+    const uses = async (): Promise<number> =>
+      (await gateway.metrics()).sum('portcullis_key_usage_total', { key: 'anyone' });
+    const before = await uses();
+    await many(30, () => get(gateway, '/things/x', asAnyone));
+    assert.equal(await uses(), before + 30);
+  });
+
+  test('a worker that hangs: /metrics answers without it, /readyz names it, and it is welcome back', async () => {
+    const [[worker, pid] = [0, 0]] = workersOf(gateway);
+    const before = await served();
+    process.kill(pid, 'SIGSTOP');
+    try {
+      const { status, checks } = await readiness(gateway);
+      assert.equal(status, 503);
+      assert.match(checks.workers[worker] ?? '', /does not answer/);
+      assert.deepEqual(Object.values(checks.workers).filter((word) => word === 'ok').length, WORKERS - 1);
+      assert.equal(await served(), before);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    await eventually(async () => assert.equal((await readiness(gateway)).status, 200));
+  });
+
+  test('a worker that is killed: only its own requests fail, another takes its place, no counter goes back', async () => {
+    const pids = await workerPids(gateway, WORKERS);
+    const connections = await many(24, () => Connection.open(gateway.proxyPort));
+    for (const connection of connections) assert.equal((await connection.exchange({ target: '/open/x' })).status, 200);
+    const before = await served();
+    const victim = pids[0] ?? 0;
+    process.kill(victim, 'SIGKILL');
+    const survivors = await many(connections.length, async (at) => {
+      const connection = connections[at] as Connection;
+      const answer = await Promise.race([
+        connection.exchange({ target: '/open/x' }).then(({ status }) => status),
+        connection.closed.then(() => 'cut' as const),
+      ]).catch(() => 'cut' as const);
+      connection.destroy();
+      return answer;
+    });
+    assert.ok(
+      survivors.every((answer) => answer === 200 || answer === 'cut'),
+      String(survivors),
+    );
+    const passed = survivors.filter((answer) => answer === 200).length;
+    assert.ok(passed > 0, 'the others go on');
+    await gateway.logLine(({ msg, pid }) => msg === 'a worker ended; another takes its place' && pid === victim);
+    const replaced = await workerPids(gateway, WORKERS);
+    assert.ok(!replaced.includes(victim));
+    await eventually(async () => assert.equal((await readiness(gateway)).status, 200));
+    const metrics = await gateway.metrics();
+    assert.equal(metrics.sum('portcullis_requests_total'), before + passed);
+    assert.ok(metrics.sum('portcullis_worker_restarts_total') >= 1);
+    assert.equal(metrics.sum('portcullis_in_flight_requests'), 0);
+  });
+
+  test('a change of the configuration reaches every worker, and one that takes a dead one’s place', async () => {
+    const routes = { added: { path: '/added', upstream: 'app', access: 'public' } };
+    await gateway.reconfigure(settings({}, routes));
+    await eventually(async () => {
+      const statuses = await many(24, () => get(gateway, '/added'));
+      assert.ok(
+        statuses.every((status) => status === 200),
+        String(statuses),
+      );
+    });
+    assert.equal(gateway.log.filter(({ msg }) => msg === 'configuration reloaded').length, 1);
+    const { samples } = await gateway.metrics();
+    assert.equal(samples.filter(({ name }) => name === 'portcullis_config_info').length, 1);
+    const [victim = 0] = await workerPids(gateway, WORKERS);
+    process.kill(victim, 'SIGKILL');
+    await gateway.logLine(({ msg, pid }) => msg === 'a worker ended; another takes its place' && pid === victim);
+    await workerPids(gateway, WORKERS);
+    const statuses = await many(24, () => get(gateway, '/added'));
+    assert.ok(
+      statuses.every((status) => status === 200),
+      String(statuses),
+    );
+  });
+
+  test('a broken configuration is refused by all and said once; a worker that starts then has the one before', async () => {
+    const since = gateway.log.length;
+    await gateway.reconfigure(settings({ guard: { failures: 0 } }));
+    await gateway.logLine(({ msg }) => String(msg).startsWith('the configuration was refused'));
+    const [victim = 0] = await workerPids(gateway, WORKERS);
+    process.kill(victim, 'SIGKILL');
+    await gateway.logLine(({ msg, pid }) => msg === 'a worker ended; another takes its place' && pid === victim);
+    await workerPids(gateway, WORKERS);
+    const statuses = await many(24, () => get(gateway, '/added'));
+    assert.ok(
+      statuses.every((status) => status === 200),
+      String(statuses),
+    );
+    const refused = gateway.log.slice(since).filter(({ msg }) => /refused/.test(String(msg)));
+    assert.equal(refused.length, 1);
+    const metrics = await gateway.metrics();
+    assert.equal(metrics.sum('portcullis_config_last_reload_successful'), 0);
+    assert.equal(metrics.sum('portcullis_config_reload_failures_total'), 1);
+    await gateway.reconfigure(settings());
+    await eventually(async () =>
+      assert.equal((await gateway.metrics()).sum('portcullis_config_last_reload_successful'), 1),
+    );
+  });
+
+  test('a revoked key is refused on every worker within 1 s', async () => {
+    // From many addresses, none of which is blocked for its failures.
+    const ask = (at: number) =>
+      get(gateway, '/things/x', { 'X-Api-Key': other, 'X-Forwarded-For': `198.51.100.${at}` });
+    assert.ok((await many(24, ask)).every((status) => status === 200));
+    await scene.run(gateway, 'keys', 'revoke', 'other');
+    await eventually(async () => assert.ok((await many(24, ask)).every((status) => status === 401)), {
+      withinMs: 1_000,
+    });
+  });
+
+  test('a limit is never exceeded, whichever worker is asked', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: Infinity });
+    const answers = await many(500, () => status(agent, gateway.proxyPort, '/limited'));
+    agent.destroy();
+    const counts = Map.groupBy(answers, (answer) => answer);
+    assert.deepEqual([counts.get(200)?.length, counts.get(429)?.length], [LIMIT, 500 - LIMIT]);
+  });
+
+  test('failed attempts are counted over all workers, and a block holds on all', async () => {
+    const from = { 'X-Forwarded-For': '203.0.113.7' };
+    const tries: number[] = [];
+    for (let at = 0; at < 40; at++)
+      tries.push(await get(gateway, '/things/x', { ...from, 'X-Api-Key': `no-such-key-of-anyone-${at}` }));
+    assert.equal(tries.filter((answer) => answer === 401).length, 10, String(tries));
+    assert.equal(tries.filter((answer) => answer === 429).length, 30);
+    await eventually(async () => {
+      const statuses = await many(24, () => get(gateway, '/things/x', { ...from, ...asAnyone }));
+      assert.ok(
+        statuses.every((answer) => answer === 429),
+        String(statuses),
+      );
+    });
+  });
+
+  test('standard output has whole lines only, whatever the load', async () => {
+    const since = gateway.log.length;
+    const agent = 'x'.repeat(400);
+    await many(40, async () => {
+      const connection = await Connection.open(gateway.proxyPort);
+      const bytes = requestBytes({ target: `/open/${'p'.repeat(400)}`, headers: { 'User-Agent': agent } });
+      for (let at = 0; at < 25; at++) connection.write(bytes);
+      for (let at = 0; at < 25; at++) assert.equal((await connection.response()).status, 200);
+      connection.destroy();
+    });
+    await eventually(() => {
+      const lines = gateway.log.slice(since).filter(({ msg, userAgent }) => msg === 'request' && userAgent === agent);
+      assert.equal(lines.length, 1_000);
+    });
+    assert.deepEqual(gateway.stray, []);
+  });
+});
+
+describe('the end of several workers', () => {
+  test('SIGTERM to the whole group: served during the delay, requests in flight finish on every worker, exit 0', async () => {
+    const gateway = await start({ shutdown: { delay: '1s', timeout: '10s' } });
+    const pids = await workerPids(gateway, WORKERS);
+    const held = await many(12, () => Connection.open(gateway.proxyPort));
+    for (const connection of held) connection.write(requestBytes({ target: '/open/hold' }));
+    await eventually(() => assert.equal(app.held.length, held.length));
+    for (const pid of pids) process.kill(pid, 'SIGTERM');
+    gateway.signal('SIGTERM');
+    await eventually(async () => {
+      const { status, checks } = await readiness(gateway);
+      assert.equal(status, 503);
+      assert.equal(checks.draining, true);
+    });
+    assert.equal(await get(gateway, '/open/x'), 200);
+    await eventually(() => assert.rejects(Connection.open(gateway.proxyPort)));
+    app.release();
+    for (const connection of held) assert.equal((await connection.response()).status, 200);
+    assert.deepEqual(await inTime(gateway.exited, 'the exit'), { code: 0, signal: null });
+    assert.ok(pids.every((pid) => !isAlive(pid)));
+  });
+
+  test('at shutdown.timeout the rest is cut and the exit is 1', async () => {
+    const gateway = await start({ workers: 2, shutdown: { timeout: '300ms' } });
+    const held = await Connection.open(gateway.proxyPort);
+    held.write(requestBytes({ target: '/open/hold' }));
+    await eventually(() => assert.equal(app.held.length, 1));
+    gateway.signal('SIGTERM');
+    assert.deepEqual(await inTime(gateway.exited, 'the exit'), { code: 1, signal: null });
+    await inTime(held.closed, 'the cut of the connection');
+    app.release();
+  });
+
+  test('a second signal ends all of them at once, exit 1', async () => {
+    const gateway = await start({ workers: 2 });
+    const pids = await workerPids(gateway, 2);
+    const held = await Connection.open(gateway.proxyPort);
+    held.write(requestBytes({ target: '/open/hold' }));
+    await eventually(() => assert.equal(app.held.length, 1));
+    gateway.signal('SIGINT');
+    await gateway.logLine(({ msg }) => msg === 'draining');
+    let isOver = false;
+    void gateway.exited.then(() => (isOver = true));
+    await eventually(() => {
+      gateway.signal('SIGINT');
+      assert.ok(isOver);
+    });
+    assert.deepEqual(await gateway.exited, { code: 1, signal: null });
+    await eventually(() => assert.ok(pids.every((pid) => !isAlive(pid))));
+    app.release();
+  });
+
+  test('a primary that is killed leaves no worker behind', async () => {
+    const gateway = await start({ workers: 2 });
+    const pids = await workerPids(gateway, 2);
+    gateway.signal('SIGKILL');
+    await gateway.exited;
+    await eventually(() => assert.ok(pids.every((pid) => !isAlive(pid))));
+  });
+});
+
+test('an address that another gateway of several processes shares is taken: one clear sentence, exit 1', async () => {
+  const first = await start({ workers: 2 });
+  const port = first.proxyPort;
+  const second = join(scene.directory, 'second.yaml');
+  const listen = { proxy: `127.0.0.1:${port}`, ops: '127.0.0.1:0' };
+  await writeFile(second, stringify({ version: 1, ...settings({ workers: 2, listen }) }));
+  const { code, stderr } = await portcullis(['serve', '-c', second], { cwd: scene.directory });
+  assert.equal(code, 1);
+  assert.match(stderr, /^portcullis: cannot listen at 127\.0\.0\.1:\d+ \(EADDRINUSE\); set listen\.proxy to [^\n]*\n$/);
+});
+
+function status(agent: Agent, port: number, path: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    request({ host: '127.0.0.1', port, path, agent, headers: asAnyone }, (response) => {
+      response.resume().on('end', () => resolve(response.statusCode ?? 0));
+    })
+      .on('error', reject)
+      .end();
+  });
+}
