@@ -161,11 +161,16 @@ class Primary implements RunningPrimary {
   async #put(loaded: LoadedConfig): Promise<void> {
     const next = shared(loaded, this.#parts.count);
     refuse(next);
+    const before = this.#inForce;
     this.#inForce = next;
-    this.#parts.log.setLevel(next.config.log.level);
     const refusals = await Promise.all(this.#slots.map((slot) => slot.put(next)));
     const refusal = refusals.find((reason) => reason !== null);
-    if (refusal !== undefined) throw new Error(refusal);
+    if (refusal !== undefined) {
+      this.#inForce = before;
+      await Promise.all(this.#slots.map((slot) => slot.put(before)));
+      throw new Error(refusal);
+    }
+    this.#parts.log.setLevel(next.config.log.level);
     this.#metrics.reloads.reloaded(true, next.hash, Date.now());
   }
 

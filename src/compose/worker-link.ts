@@ -9,6 +9,7 @@ export class WorkerLink {
   /** Questions under way: a worker that hangs is asked nothing twice. */
   readonly #asked = new Map<Topic, Promise<unknown>>();
   #lastId = 0;
+  #isFull = false;
 
   constructor(child: ChildProcess) {
     this.#child = child;
@@ -41,9 +42,17 @@ export class WorkerLink {
     >;
   }
 
+  /** Whether messages wait because the worker does not read; what can be done without is then left out. */
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
   tell(message: ToWorker): void {
-    // A channel that has just broken says so by the worker's exit.
-    if (this.#child.connected) this.#child.send(message, () => {});
+    if (!this.#child.connected) return;
+    this.#isFull = !this.#child.send(message, () => {
+      // Taken, or the channel has just broken, which the worker's exit says.
+      this.#isFull = false;
+    });
   }
 
   #send(topic: Topic, question: (id: number) => ToWorker): Promise<unknown> {

@@ -5,9 +5,16 @@ import type { FromWorker, ToWorker } from './worker-messages.ts';
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {});
 
+/** Messages wait because the primary does not read. */
+let isFull = false;
+
 const worker = new Worker({
   tell: (message: FromWorker) => {
-    if (process.connected) process.send?.(message);
+    // News of the guard can be done without; all else is bounded by what the primary asks.
+    if (!process.connected || (isFull && message.kind === 'guard')) return;
+    isFull = !process.send!(message, undefined, undefined, () => {
+      isFull = false;
+    });
   },
   exit: (code) => process.exit(code),
 });

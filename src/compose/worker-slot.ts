@@ -100,7 +100,7 @@ export class WorkerSlot {
   }
 
   hear(news: GuardNews): void {
-    if (this.isRunning) this.#link.tell({ kind: 'guard', news });
+    if (this.isRunning && !this.#link.isFull) this.#link.tell({ kind: 'guard', news });
   }
 
   /** Lets the process finish what is under way; resolves to whether all of it was, once it has ended. */
@@ -137,8 +137,10 @@ export class WorkerSlot {
     this.#missedPulses = 0;
     this.#link.tell({ kind: 'start', assignment: this.#options.assignment() });
     child.on('message', (message: FromWorker) => this.#heard(message));
-    // It could not be started at all; the exit that a process would have does not come.
-    child.once('error', (error) => this.#onExit(error.message));
+    child.on('error', (error) => {
+      // Where no process could be made, no exit comes.
+      if (child.pid === undefined) this.#onExit(error.message);
+    });
     child.once('exit', (code, signal) => this.#onExit(signal ?? code ?? 'lost', code === 0));
   }
 

@@ -68,6 +68,8 @@ export const BOUNDS = {
   /** What is told of the guard between workers at once, sources; how long it is collected, ms. */
   guardNews: 4_096,
   guardNewsMs: 10,
+  /** Between two writes of a worker's log lines to its primary, ms. */
+  logPauseMs: 10,
   /** Log lines waiting for a blocked reader, bytes. */
   logBufferBytes: 4 * 1024 * 1024,
   /** Field value in a log line, characters. */

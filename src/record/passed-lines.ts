@@ -7,13 +7,14 @@ import type { Outlet } from './log-destination.ts';
 
 /** Passes on what comes, and resolves at its end. A line without an end, as of a process that was killed, is left out. */
 export async function passLines(source: Readable, outlet: Outlet): Promise<void> {
-  let unfinished: Buffer = Buffer.alloc(0);
+  let unfinished: Buffer = NOTHING;
   try {
-    for await (const chunk of source as AsyncIterable<Buffer>) {
+    for await (const read of source as AsyncIterable<Buffer>) {
+      // Most chunks end where a line does, and are passed on as they are.
+      const chunk = unfinished.length === 0 ? read : Buffer.concat([unfinished, read]);
       const end = chunk.lastIndexOf(LINE_END) + 1;
-      if (end > 0) await written(outlet, Buffer.concat([unfinished, chunk.subarray(0, end)]));
-      unfinished = Buffer.concat([end > 0 ? NOTHING : unfinished, chunk.subarray(end)]);
-      if (unfinished.length > BOUNDS.logBufferBytes) unfinished = NOTHING;
+      if (end > 0) await written(outlet, chunk.subarray(0, end));
+      unfinished = chunk.length - end > BOUNDS.logBufferBytes ? NOTHING : chunk.subarray(end);
     }
   } catch {
     // The pipe broke with its process; there is nothing more to read.
