@@ -138,7 +138,7 @@ export class AddressGuard {
 
   /** Twice in the time that it is believed. */
   #tellPassed(source: string, now: number): void {
-    if ((this.#goodToldAt.get(source) ?? 0) > now - this.#rule.blockMs / 2) return;
+    if ((this.#goodToldAt.get(source) ?? -Infinity) > now - this.#rule.blockMs / 2) return;
     this.#goodToldAt.set(source, now);
     this.#others.passed(source);
   }

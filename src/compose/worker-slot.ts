@@ -21,6 +21,8 @@ export interface SlotOptions {
   /** Told of the last snapshot of a process that has ended. */
   readonly onEnd: (text: string) => void;
   readonly onNews: (news: GuardNews) => void;
+  /** Between two signs of life, ms. */
+  readonly pulseMs?: number;
 }
 
 /** What keeps a worker from serving, if anything does. */
@@ -58,7 +60,7 @@ export class WorkerSlot {
     this.#options = options;
     this.started = this.#starting.promise;
     this.#spawn();
-    this.#pulse = setInterval(() => this.#watch(), BOUNDS.workerPulseMs);
+    this.#pulse = setInterval(() => this.#watch(), options.pulseMs ?? BOUNDS.workerPulseMs);
   }
 
   /** Whether it serves and was heard from lately. */
@@ -172,6 +174,7 @@ export class WorkerSlot {
     this.text = '';
     this.#starting.reject(new UserFault(`a worker ended while it started (${how}); see the lines before`));
     if (this.#isEnding || !this.#hasServed) {
+      this.#stopWatching();
       this.#ended.resolve(isFinished);
       return;
     }

@@ -24,21 +24,21 @@ describe('a summed scrape', () => {
   });
 
   it('what a gauge says of several processes is told by its kind', () => {
-    const page = (up: number, keys: number, lag: number | string, other: number) =>
+    const text = (up: number, keys: number, lag: number | string, other: number) =>
       gauge('portcullis_store_up', up) +
       gauge('portcullis_keys', keys) +
       gauge('nodejs_eventloop_lag_p99_seconds', lag) +
       gauge('portcullis_in_flight_requests', other) +
       gauge('process_start_time_seconds', other);
     const scrapes = new SummedScrape();
-    scrapes.keep(page(0, 99, 99, 99));
+    scrapes.keep(text(0, 99, 99, 99));
     const primary = gauge('process_start_time_seconds', 5);
-    const { sum: value } = sum(scrapes, primary, page(1, 7, 'Nan', 2), page(0, 8, 0.5, 3), page(1, 7, 0.25, 4));
-    assert.equal(value('portcullis_store_up'), 0);
-    assert.equal(value('portcullis_keys'), 8);
-    assert.equal(value('nodejs_eventloop_lag_p99_seconds'), 0.5);
-    assert.equal(value('portcullis_in_flight_requests'), 9);
-    assert.equal(value('process_start_time_seconds'), 5);
+    const page = sum(scrapes, primary, text(1, 7, 'Nan', 2), text(0, 8, 0.5, 3), text(1, 7, 0.25, 4));
+    assert.equal(page.sum('portcullis_store_up'), 0);
+    assert.equal(page.sum('portcullis_keys'), 8);
+    assert.equal(page.sum('nodejs_eventloop_lag_p99_seconds'), 0.5);
+    assert.equal(page.sum('portcullis_in_flight_requests'), 9);
+    assert.equal(page.sum('process_start_time_seconds'), 5);
   });
 
   it('no number of processes that end makes it grow without end', () => {
@@ -76,10 +76,10 @@ describe('the metrics of a primary', () => {
       }
     for (const { uses } of workers) page.count(uses.take());
     const { text } = await page.scrape([]);
-    const { samples, sum: value } = readScrape(text);
-    assert.equal(value('portcullis_key_usage_total'), 4 * 9_001);
-    assert.equal(value('portcullis_key_usage_total', { key: 'busy' }), 4);
-    assert.equal(samples.filter(({ name }) => name === 'portcullis_key_usage_total').length, 21);
+    const scrape = readScrape(text);
+    assert.equal(scrape.sum('portcullis_key_usage_total'), 4 * 9_001);
+    assert.equal(scrape.sum('portcullis_key_usage_total', { key: 'busy' }), 4);
+    assert.equal(scrape.samples.filter(({ name }) => name === 'portcullis_key_usage_total').length, 21);
     assert.deepEqual([...(workers[0]?.uses.take().used ?? [])], [], 'what was taken is not counted again');
   });
 
@@ -90,17 +90,17 @@ describe('the metrics of a primary', () => {
     metrics.reloaded(true, 'abc', 2_000);
     const texts = [(await metrics.scrape()).text, (await metrics.scrape()).text];
     const { text } = await page.scrape(texts);
-    const { types, sum: value } = readScrape(text);
-    assert.equal(value('portcullis_workers', { state: 'configured' }), 2);
-    assert.equal(value('portcullis_workers', { state: 'running' }), 1);
-    assert.equal(value('portcullis_worker_restarts_total'), 3);
-    assert.equal(value('portcullis_log_dropped_total'), 1);
-    assert.equal(value('portcullis_config_info', { hash: 'abc' }), 1);
-    assert.equal(value('portcullis_config_last_reload_success_timestamp_seconds'), 1);
-    assert.equal(value('portcullis_build_info'), 1);
+    const scrape = readScrape(text);
+    assert.equal(scrape.sum('portcullis_workers', { state: 'configured' }), 2);
+    assert.equal(scrape.sum('portcullis_workers', { state: 'running' }), 1);
+    assert.equal(scrape.sum('portcullis_worker_restarts_total'), 3);
+    assert.equal(scrape.sum('portcullis_log_dropped_total'), 1);
+    assert.equal(scrape.sum('portcullis_config_info', { hash: 'abc' }), 1);
+    assert.equal(scrape.sum('portcullis_config_last_reload_success_timestamp_seconds'), 1);
+    assert.equal(scrape.sum('portcullis_build_info'), 1);
     const alone = readScrape((await createMetrics({ version: '1', nodeVersion: '26' }).scrape()).text);
     assert.deepEqual(
-      [...alone.types.keys()].filter((name) => !types.has(name)),
+      [...alone.types.keys()].filter((name) => !scrape.types.has(name)),
       [],
     );
     const named = text.split('\n').filter((line) => line.startsWith('# TYPE '));
