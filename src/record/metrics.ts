@@ -11,6 +11,7 @@ import { publishProcess } from './process-metrics.ts';
 import { type Sample, publish, publishHistogram, publishValue } from './published.ts';
 import { ReloadCounts } from './reload-counts.ts';
 import { RouteCounts } from './route-counts.ts';
+import { ONE_PROCESS, publishWorkers } from './worker-counts.ts';
 
 /** What happens in the key cache: the `event` label. */
 export const CACHE_EVENTS = ['hit', 'miss', 'negative_hit', 'evicted'] as const;
@@ -44,7 +45,7 @@ export interface MetricsOptions {
   readonly version: string;
   readonly nodeVersion: string;
   readonly clock?: Clock;
-  /** Who counts the uses of keys. Default: they are published here. */
+  /** For a worker of several, who counts the uses of keys. Else they are published here. */
   readonly keyUses?: KeyUses;
 }
 
@@ -85,6 +86,7 @@ export class Metrics implements Recorder {
     this.#keyUses = keyUses ?? publishKeyUses(this.#registry, clock);
     this.#publishStore();
     this.#publishGateway(version, nodeVersion);
+    if (keyUses === undefined) publishWorkers(this.#registry, () => ONE_PROCESS);
     publishProcess(this.#registry);
   }
 

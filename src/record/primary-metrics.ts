@@ -4,17 +4,10 @@ import type { Clock } from '../core/ports.ts';
 import { type KeyUses, type TakenUses, publishKeyUses } from './key-uses.ts';
 import type { Scrape } from './metrics.ts';
 import { publishProcess } from './process-metrics.ts';
-import { publish, publishValue } from './published.ts';
+import { publishValue } from './published.ts';
 import { ReloadCounts } from './reload-counts.ts';
 import { SummedScrape } from './summed-scrape.ts';
-
-export interface WorkerCounts {
-  readonly configured: number;
-  /** Serving, and heard from lately. */
-  readonly running: number;
-  /** Workers that took another's place. */
-  readonly restarts: number;
-}
+import { type WorkerCounts, publishWorkers } from './worker-counts.ts';
 
 export interface PrimaryMetricsOptions {
   readonly workers: () => WorkerCounts;
@@ -32,20 +25,7 @@ export class PrimaryMetrics {
     const registry = this.#registry;
     this.#keyUses = publishKeyUses(registry, clock);
     this.reloads.publish(registry);
-    publish(registry, 'gauge', 'portcullis_workers', 'Worker processes: as configured, and as they run.', () => {
-      const { configured, running } = workers();
-      return [
-        { labels: { state: 'configured' }, value: configured },
-        { labels: { state: 'running' }, value: running },
-      ];
-    });
-    publishValue(
-      registry,
-      'counter',
-      'portcullis_worker_restarts_total',
-      'Worker processes that took the place of one that had ended.',
-      () => workers().restarts,
-    );
+    publishWorkers(registry, workers);
     publishValue(
       registry,
       'counter',
