@@ -245,6 +245,31 @@ describe('several workers', () => {
   });
 });
 
+test('on Redis: /readyz is 503 while the store is away, and a limit holds over the workers', async () => {
+  const onRedis = await Scene.open('redis');
+  try {
+    const gateway = await onRedis.gateway({
+      ...settings({ workers: 2 }),
+      ...onRedis.settings({ store: { url: onRedis.store.url, timeout: '2s' } }),
+    });
+    await onRedis.importKeys(gateway, [{ id: 'anyone', owner: 'acme', secret: key }]);
+    await eventually(async () => assert.equal(await get(gateway, '/things/x', asAnyone), 200));
+    const agent = new Agent({ keepAlive: true, maxSockets: Infinity });
+    const answers = await many(300, () => status(agent, gateway.proxyPort, '/limited'));
+    agent.destroy();
+    assert.equal(answers.filter((answer) => answer === 200).length, LIMIT);
+    onRedis.store.redis?.stall();
+    const { status: without, checks } = await readiness(gateway);
+    assert.equal(without, 503);
+    assert.notEqual(checks.store, 'ok');
+    assert.deepEqual(checks.workers, { 1: 'ok', 2: 'ok' });
+    onRedis.store.redis?.resume();
+    await eventually(async () => assert.equal((await readiness(gateway)).status, 200));
+  } finally {
+    await onRedis.close();
+  }
+});
+
 describe('the end of several workers', () => {
   test('SIGTERM to the whole group: served during the delay, requests in flight finish on every worker, exit 0', async () => {
     const gateway = await start({ shutdown: { delay: '1s', timeout: '10s' } });
@@ -252,7 +277,7 @@ describe('the end of several workers', () => {
     const held = await many(12, () => Connection.open(gateway.proxyPort));
     for (const connection of held) connection.write(requestBytes({ target: '/open/hold' }));
     await eventually(() => assert.equal(app.held.length, held.length));
-    for (const pid of pids) process.kill(pid, 'SIGTERM');
+    for (const pid of pids) for (const name of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.kill(pid, name);
     gateway.signal('SIGTERM');
     await eventually(async () => {
       const { status, checks } = await readiness(gateway);
