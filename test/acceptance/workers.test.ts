@@ -1,78 +1,30 @@
 // `workers`: several processes on one port that are, seen from outside, one gateway.
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
-import { Agent, request } from 'node:http';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { stringify } from 'yaml';
-import { portcullis } from '../support/acceptance-cli.ts';
-import { Connection, requestBytes, send } from '../support/acceptance-http.ts';
-import { Scene } from '../support/acceptance-scene.ts';
-import type { Upstream } from '../support/acceptance-upstream.ts';
-import { eventually, inTime } from '../support/acceptance-wait.ts';
-import type { GatewayProcess, Settings } from '../support/gateway-process.ts';
-import { isAlive, workerPids, workersOf } from '../support/gateway-workers.ts';
+import { Connection, requestBytes } from '../support/acceptance-http.ts';
+import { eventually } from '../support/acceptance-wait.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
+import { workerPids, workersOf } from '../support/gateway-workers.ts';
+import { FAILURES, get, LIMIT, many, readiness, storm, WORKERS, WorkersScene } from '../support/workers-scene.ts';
 
-const WORKERS = 3;
-const LIMIT = 100;
 const key = 'an-imported-key-of-anyone';
 const other = 'another-key-that-gets-revoked';
 const asAnyone = { 'X-Api-Key': key };
 
-let scene: Scene;
-let app: Upstream;
-
-before(async () => {
-  scene = await Scene.open('sqlite');
-  app = await scene.upstream();
-});
-after(() => scene.close());
-
-function settings(own: Settings = {}, routes: Settings = {}): Settings {
-  return scene.settings({
-    // What is asked here is whether it holds, not how soon 2 cores get all the processes through it.
-    store: { url: scene.store.url, timeout: '10s' },
-    workers: WORKERS,
-    guard: { failures: 10, per: '1h', block: '1h' },
-    upstreams: { app: { targets: [app.url] } },
-    trustedProxies: ['127.0.0.1/32'],
-    routes: {
-      things: { path: '/things/**', upstream: 'app' },
-      open: { path: '/open/**', upstream: 'app', access: 'public' },
-      limited: { path: '/limited', upstream: 'app', limits: { calls: { requests: LIMIT, per: '1h' } } },
-      ...routes,
-    },
-    ...own,
-  });
-}
-
-const start = (own: Settings = {}): Promise<GatewayProcess> => scene.gateway(settings(own));
-const get = async ({ proxyPort }: GatewayProcess, target: string, headers = {}): Promise<number> =>
-  (await send(proxyPort, { target, headers })).status;
-const many = <T>(count: number, one: (at: number) => Promise<T>): Promise<T[]> =>
-  Promise.all(Array.from({ length: count }, (_, at) => one(at)));
-
-async function readiness({ opsPort }: GatewayProcess): Promise<{ status: number; checks: Checks }> {
-  const answer = await fetch(`http://127.0.0.1:${opsPort}/readyz`, { signal: AbortSignal.timeout(15_000) });
-  return { status: answer.status, checks: ((await answer.json()) as { checks: Checks }).checks };
-}
-
-interface Checks {
-  readonly store: string;
-  readonly draining: boolean;
-  readonly workers: Readonly<Record<string, string>>;
-}
-
 describe('several workers', () => {
+  let on: WorkersScene;
   let gateway: GatewayProcess;
   before(async () => {
-    gateway = await start();
-    await scene.importKeys(gateway, [
+    on = await WorkersScene.open('sqlite');
+    gateway = await on.start();
+    await on.scene.importKeys(gateway, [
       { id: 'anyone', owner: 'acme', secret: key },
       { id: 'other', owner: 'acme', secret: other },
     ]);
     await eventually(async () => assert.equal(await get(gateway, '/things/x', asAnyone), 200));
   });
+
+  after(() => on.close());
 
   const served = async (): Promise<number> => (await gateway.metrics()).sum('portcullis_requests_total');
 
@@ -146,7 +98,7 @@ describe('several workers', () => {
 
   test('a change of the configuration reaches every worker, and one that takes a dead one’s place', async () => {
     const routes = { added: { path: '/added', upstream: 'app', access: 'public' } };
-    await gateway.reconfigure(settings({}, routes));
+    await gateway.reconfigure(on.settings({}, routes));
     await eventually(async () => {
       const statuses = await many(24, () => get(gateway, '/added'));
       assert.ok(
@@ -170,7 +122,7 @@ describe('several workers', () => {
 
   test('a broken configuration is refused by all and said once; a worker that starts then has the one before', async () => {
     const since = gateway.log.length;
-    await gateway.reconfigure(settings({ guard: { failures: 0 } }));
+    await gateway.reconfigure(on.settings({ guard: { failures: 0 } }));
     await gateway.logLine(({ msg }) => String(msg).startsWith('the configuration was refused'));
     const [victim = 0] = await workerPids(gateway, WORKERS);
     process.kill(victim, 'SIGKILL');
@@ -186,7 +138,7 @@ describe('several workers', () => {
     const metrics = await gateway.metrics();
     assert.equal(metrics.sum('portcullis_config_last_reload_successful'), 0);
     assert.equal(metrics.sum('portcullis_config_reload_failures_total'), 1);
-    await gateway.reconfigure(settings());
+    await gateway.reconfigure(on.settings());
     await eventually(async () =>
       assert.equal((await gateway.metrics()).sum('portcullis_config_last_reload_successful'), 1),
     );
@@ -197,16 +149,14 @@ describe('several workers', () => {
     const ask = (at: number) =>
       get(gateway, '/things/x', { 'X-Api-Key': other, 'X-Forwarded-For': `198.51.100.${at}` });
     assert.ok((await many(24, ask)).every((status) => status === 200));
-    await scene.run(gateway, 'keys', 'revoke', 'other');
+    await on.scene.run(gateway, 'keys', 'revoke', 'other');
     await eventually(async () => assert.ok((await many(24, ask)).every((status) => status === 401)), {
       withinMs: 1_000,
     });
   });
 
   test('a limit is never exceeded, whichever worker is asked', async () => {
-    const agent = new Agent({ keepAlive: true, maxSockets: Infinity });
-    const answers = await many(500, () => status(agent, gateway.proxyPort, '/limited'));
-    agent.destroy();
+    const answers = await storm(gateway, 500, '/limited', asAnyone);
     const counts = Map.groupBy(answers, (answer) => answer);
     assert.deepEqual([counts.get(200)?.length, counts.get(429)?.length], [LIMIT, 500 - LIMIT]);
   });
@@ -216,8 +166,8 @@ describe('several workers', () => {
     const tries: number[] = [];
     for (let at = 0; at < 40; at++)
       tries.push(await get(gateway, '/things/x', { ...from, 'X-Api-Key': `no-such-key-of-anyone-${at}` }));
-    assert.equal(tries.filter((answer) => answer === 401).length, 10, String(tries));
-    assert.equal(tries.filter((answer) => answer === 429).length, 30);
+    assert.equal(tries.filter((answer) => answer === 401).length, FAILURES, String(tries));
+    assert.equal(tries.filter((answer) => answer === 429).length, 40 - FAILURES);
     await eventually(async () => {
       const statuses = await many(24, () => get(gateway, '/things/x', { ...from, ...asAnyone }));
       assert.ok(
@@ -246,108 +196,21 @@ describe('several workers', () => {
 });
 
 test('on Redis: /readyz is 503 while the store is away, and a limit holds over the workers', async () => {
-  const onRedis = await Scene.open('redis');
+  const onRedis = await WorkersScene.open('redis');
   try {
-    const gateway = await onRedis.gateway({
-      ...settings({ workers: 2 }),
-      ...onRedis.settings({ store: { url: onRedis.store.url, timeout: '2s' } }),
-    });
-    await onRedis.importKeys(gateway, [{ id: 'anyone', owner: 'acme', secret: key }]);
+    const gateway = await onRedis.start({ workers: 2, store: { url: onRedis.scene.store.url, timeout: '2s' } });
+    await onRedis.scene.importKeys(gateway, [{ id: 'anyone', owner: 'acme', secret: key }]);
     await eventually(async () => assert.equal(await get(gateway, '/things/x', asAnyone), 200));
-    const agent = new Agent({ keepAlive: true, maxSockets: Infinity });
-    const answers = await many(300, () => status(agent, gateway.proxyPort, '/limited'));
-    agent.destroy();
+    const answers = await storm(gateway, 300, '/limited', asAnyone);
     assert.equal(answers.filter((answer) => answer === 200).length, LIMIT);
-    onRedis.store.redis?.stall();
-    const { status: without, checks } = await readiness(gateway);
-    assert.equal(without, 503);
+    onRedis.scene.store.redis?.stall();
+    const { status, checks } = await readiness(gateway);
+    assert.equal(status, 503);
     assert.notEqual(checks.store, 'ok');
     assert.deepEqual(checks.workers, { 1: 'ok', 2: 'ok' });
-    onRedis.store.redis?.resume();
+    onRedis.scene.store.redis?.resume();
     await eventually(async () => assert.equal((await readiness(gateway)).status, 200));
   } finally {
     await onRedis.close();
   }
 });
-
-describe('the end of several workers', () => {
-  test('SIGTERM to the whole group: served during the delay, requests in flight finish on every worker, exit 0', async () => {
-    const gateway = await start({ shutdown: { delay: '1s', timeout: '10s' } });
-    const pids = await workerPids(gateway, WORKERS);
-    const held = await many(12, () => Connection.open(gateway.proxyPort));
-    for (const connection of held) connection.write(requestBytes({ target: '/open/hold' }));
-    await eventually(() => assert.equal(app.held.length, held.length));
-    for (const pid of pids) for (const name of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.kill(pid, name);
-    gateway.signal('SIGTERM');
-    await eventually(async () => {
-      const { status, checks } = await readiness(gateway);
-      assert.equal(status, 503);
-      assert.equal(checks.draining, true);
-    });
-    assert.equal(await get(gateway, '/open/x'), 200);
-    await eventually(() => assert.rejects(Connection.open(gateway.proxyPort)));
-    app.release();
-    for (const connection of held) assert.equal((await connection.response()).status, 200);
-    assert.deepEqual(await inTime(gateway.exited, 'the exit'), { code: 0, signal: null });
-    assert.ok(pids.every((pid) => !isAlive(pid)));
-  });
-
-  test('at shutdown.timeout the rest is cut and the exit is 1', async () => {
-    const gateway = await start({ workers: 2, shutdown: { timeout: '300ms' } });
-    const held = await Connection.open(gateway.proxyPort);
-    held.write(requestBytes({ target: '/open/hold' }));
-    await eventually(() => assert.equal(app.held.length, 1));
-    gateway.signal('SIGTERM');
-    assert.deepEqual(await inTime(gateway.exited, 'the exit'), { code: 1, signal: null });
-    await inTime(held.closed, 'the cut of the connection');
-    app.release();
-  });
-
-  test('a second signal ends all of them at once, exit 1', async () => {
-    const gateway = await start({ workers: 2 });
-    const pids = await workerPids(gateway, 2);
-    const held = await Connection.open(gateway.proxyPort);
-    held.write(requestBytes({ target: '/open/hold' }));
-    await eventually(() => assert.equal(app.held.length, 1));
-    gateway.signal('SIGINT');
-    await gateway.logLine(({ msg }) => msg === 'draining');
-    let isOver = false;
-    void gateway.exited.then(() => (isOver = true));
-    await eventually(() => {
-      gateway.signal('SIGINT');
-      assert.ok(isOver);
-    });
-    assert.deepEqual(await gateway.exited, { code: 1, signal: null });
-    await eventually(() => assert.ok(pids.every((pid) => !isAlive(pid))));
-    app.release();
-  });
-
-  test('a primary that is killed leaves no worker behind', async () => {
-    const gateway = await start({ workers: 2 });
-    const pids = await workerPids(gateway, 2);
-    gateway.signal('SIGKILL');
-    await gateway.exited;
-    await eventually(() => assert.ok(pids.every((pid) => !isAlive(pid))));
-  });
-});
-
-test('an address that another gateway of several processes shares is taken: one clear sentence, exit 1', async () => {
-  const first = await start({ workers: 2 });
-  const port = first.proxyPort;
-  const second = join(scene.directory, 'second.yaml');
-  const listen = { proxy: `127.0.0.1:${port}`, ops: '127.0.0.1:0' };
-  await writeFile(second, stringify({ version: 1, ...settings({ workers: 2, listen }) }));
-  const { code, stderr } = await portcullis(['serve', '-c', second], { cwd: scene.directory });
-  assert.equal(code, 1);
-  assert.match(stderr, /^portcullis: cannot listen at 127\.0\.0\.1:\d+ \(EADDRINUSE\); set listen\.proxy to [^\n]*\n$/);
-});
-
-function status(agent: Agent, port: number, path: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    request({ host: '127.0.0.1', port, path, agent, headers: asAnyone }, (response) => {
-      response.resume().on('end', () => resolve(response.statusCode ?? 0));
-    })
-      .on('error', reject)
-      .end();
-  });
-}
