@@ -6,7 +6,7 @@ export type { ConfigInput, GatewayOptions, RunningGateway };
 
 /**
  * Starts the whole gateway in this process: the data plane, the ops listener, the store and the change feed.
- * Resolves once it listens.
+ * Resolves once it listens. `workers` in the configuration is for `portcullis serve`: here it is always this one process.
  *
  * @example
  * const gateway = await createGateway({ config: 'config/portcullis.yaml' });

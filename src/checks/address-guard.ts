@@ -3,6 +3,7 @@
 import { BOUNDS } from '../core/bounds.ts';
 import type { GuardRule } from '../core/policy.ts';
 import type { AttemptCounter, Clock } from '../core/ports.ts';
+import { type GuardNews, type GuardTeller, NOBODY } from './guard-news.ts';
 
 /** How long a source is to be refused, ms; 0 where it may go on. */
 export type RefusalMs = number;
@@ -16,16 +17,33 @@ export class AddressGuard {
   readonly #rule: GuardRule;
   readonly #shared: AttemptCounter;
   readonly #now: Clock;
+  readonly #others: GuardTeller;
   readonly #blockedUntil = new BoundedMap<number>(BOUNDS.guardSources);
   readonly #goodUntil = new BoundedMap<number>(BOUNDS.guardSources);
+  readonly #goodToldAt = new BoundedMap<number>(BOUNDS.guardSources);
   readonly #failures = new BoundedMap<{ count: number; until: number }>(BOUNDS.guardSources);
   /** Look-ups under way by source; each may yet turn out to be no failure. */
   readonly #pending = new Map<string, Set<Promise<void>>>();
 
-  constructor(rule: GuardRule, shared: AttemptCounter, now: Clock) {
+  /** @param others told of what the other processes of this gateway should {@link hear} */
+  constructor(rule: GuardRule, shared: AttemptCounter, now: Clock, others: GuardTeller = NOBODY) {
     this.#rule = rule;
     this.#shared = shared;
     this.#now = now;
+    this.#others = others;
+  }
+
+  /** Takes in what another process of this gateway has met. */
+  hear({ failed, blocked, passed }: GuardNews): void {
+    for (const source of passed) this.#goodUntil.set(source, this.#now() + this.#rule.blockMs);
+    for (const [source, untilMs] of blocked)
+      if (!this.isKnownGood(source) && untilMs > this.#now()) this.#blockedUntil.set(source, untilMs);
+    for (const [source, count] of failed) {
+      const undecided = this.#pending.get(source)?.size ?? 0;
+      const isOver = this.#count(source, count) - undecided >= this.#rule.failures;
+      if (isOver && !this.isKnownGood(source) && this.blockedForMs(source) === 0)
+        this.#blockedUntil.set(source, this.#now() + this.#rule.blockMs);
+    }
   }
 
   /** How long the source is still blocked, ms; 0 if it is not. Asks nobody. */
@@ -44,12 +62,16 @@ export class AddressGuard {
     const now = this.#now();
     // Refreshed at most once a second: this is on every request's way.
     const until = now + this.#rule.blockMs;
-    if ((this.#goodUntil.get(source) ?? 0) < until - 1_000) this.#goodUntil.set(source, until);
+    const known = this.#goodUntil.get(source) ?? 0;
+    if (known >= until - 1_000) return;
+    this.#goodUntil.set(source, until);
+    this.#tellPassed(source, now);
   }
 
   /** Counts a failure that needed no look-up; returns for how long the source is refused from now on. */
   failed(source: string): RefusalMs {
     const count = this.#count(source);
+    this.#others.failed(source);
     const refusedMs = count >= this.#rule.failures ? this.#block(source) : 0;
     // The last failure that is granted is answered as such; the block begins behind it.
     return count > this.#rule.failures ? refusedMs : 0;
@@ -61,23 +83,30 @@ export class AddressGuard {
    * source with a recent good key, whose bad attempts are answered as blocked and whose good ones pass.
    */
   async attempt<T>(source: string, lookUp: () => Promise<T>, isGood: (found: T) => boolean): Promise<Attempt<T>> {
-    for (;;) {
+    for (let looks = 0; ;) {
       const undecided = this.#pending.get(source)?.size ?? 0;
       const count = Math.max(this.#count(source), await this.#shared.count(source));
       const isOver = count > this.#rule.failures;
       if (!isOver || this.isKnownGood(source)) {
         const found = await this.#lookUp(source, lookUp, isGood);
-        if (!isGood(found)) this.#blockBehind(source, count - undecided);
+        if (!isGood(found)) {
+          this.#others.failed(source);
+          this.#blockBehind(source, count - undecided);
+        }
         return { found, refusedMs: isOver ? this.#rule.blockMs : 0 };
       }
       const blockedMs = this.blockedForMs(source);
       if (blockedMs > 0) return { found: undefined, refusedMs: blockedMs };
+      const sharedMs = await this.#sharedBlock(source);
+      if (sharedMs > 0) return { found: undefined, refusedMs: sharedMs };
       const pending = this.#pending.get(source);
-      if (!pending) return { found: undefined, refusedMs: await this.#blockShared(source) };
-      // Some of those counted are still being looked up: a crowd of good keys behind one address is no attack.
-      const oneSettled = Promise.race(pending);
+      if (!pending && looks >= LOOKS_AT_OTHERS) return { found: undefined, refusedMs: this.#block(source) };
+      // Some of those counted are still being looked up, here or by others: a crowd of good keys behind one
+      // address is no attack.
+      const someSettled = pending ? Promise.race(pending) : elapsed(LOOK_AGAIN_MS);
       await this.#forgive(source);
-      await oneSettled;
+      await someSettled;
+      if (!pending) looks++;
     }
   }
 
@@ -99,12 +128,19 @@ export class AddressGuard {
     }
   }
 
-  #count(source: string): number {
+  #count(source: string, failures = 1): number {
     const now = this.#now();
     const window = this.#failures.get(source);
-    if (window && window.until > now) return ++window.count;
-    this.#failures.set(source, { count: 1, until: now + this.#rule.perMs });
-    return 1;
+    if (window && window.until > now) return (window.count += failures);
+    this.#failures.set(source, { count: failures, until: now + this.#rule.perMs });
+    return failures;
+  }
+
+  /** Twice in the time that it is believed. */
+  #tellPassed(source: string, now: number): void {
+    if ((this.#goodToldAt.get(source) ?? -Infinity) > now - this.#rule.blockMs / 2) return;
+    this.#goodToldAt.set(source, now);
+    this.#others.passed(source);
   }
 
   async #forgive(source: string): Promise<void> {
@@ -125,18 +161,26 @@ export class AddressGuard {
     if (this.isKnownGood(source)) return this.#rule.blockMs;
     if (this.blockedForMs(source) === 0) {
       this.#blockedUntil.set(source, this.#now() + this.#rule.blockMs);
+      this.#others.blocked(source, this.#now() + this.#rule.blockMs);
       void this.#shared.block(source, this.#rule.blockMs).catch(() => undefined);
     }
     return this.blockedForMs(source);
   }
 
-  /** As another gateway blocked it, or for the whole time if none did. */
-  async #blockShared(source: string): Promise<RefusalMs> {
+  /** Takes over the block by another gateway; 0 if there is none. */
+  async #sharedBlock(source: string): Promise<RefusalMs> {
     const blockedMs = await this.#shared.blockedForMs(source);
-    if (blockedMs === 0) return this.#block(source);
-    this.#blockedUntil.set(source, this.#now() + blockedMs);
+    if (blockedMs > 0) this.#blockedUntil.set(source, this.#now() + blockedMs);
     return blockedMs;
   }
+}
+
+/** How often, and after which pause in ms, attempts that others have counted are looked at again before they count as failures. */
+const LOOKS_AT_OTHERS = 10;
+const LOOK_AGAIN_MS = 25;
+
+function elapsed(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** Forgets what was set longest ago when it is full. */

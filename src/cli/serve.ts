@@ -28,20 +28,20 @@ Example:
     const { host, terminal } = context;
     const file = await configFile(command, context);
     // Here, so that other commands do not load the data plane.
-    const { startGateway } = await import('../compose/gateway.ts');
-    const gateway = await startGateway({ config: file, env: host.env });
+    const { startServing } = await import('../compose/workers.ts');
+    const gateway = await startServing(file, host.env);
     host.on('SIGHUP', () => {
       gateway
         .reload()
         .catch((fault: Error) => sayFault(terminal, `the configuration could not be read again: ${fault.message}`));
     });
-    await firstSignal(context);
+    await firstSignal(context, () => gateway.cut());
     end(await gateway.stop());
   });
 }
 
-/** Resolves at the first signal to end; a second one ends the process at once. */
-function firstSignal({ host }: Context): Promise<void> {
+/** Resolves at the first signal to end; a second one ends the process at once, behind `cut`. */
+function firstSignal({ host }: Context, cut: () => void): Promise<void> {
   return new Promise((resolve) => {
     let firstAtMs: number | undefined;
     const onSignal = (): void => {
@@ -49,7 +49,10 @@ function firstSignal({ host }: Context): Promise<void> {
       if (firstAtMs === undefined) {
         firstAtMs = nowMs;
         resolve();
-      } else if (nowMs - firstAtMs > SAME_SIGNAL_MS) host.exit(1);
+      } else if (nowMs - firstAtMs > SAME_SIGNAL_MS) {
+        cut();
+        host.exit(1);
+      }
     };
     host.on('SIGTERM', onSignal);
     host.on('SIGINT', onSignal);

@@ -1,14 +1,12 @@
 // Everything that decides, built from a configuration: secrets, store, cache, guard, pipeline and records,
 // and the reload that swaps the policy. The gateway and the Express middleware are both fronts over this.
 import { randomBytes } from 'node:crypto';
-import { resolve } from 'node:path';
 import { AddressGuard } from '../checks/address-guard.ts';
+import { type GuardNews, type GuardTeller, NOBODY } from '../checks/guard-news.ts';
 import { Seats } from '../checks/seats.ts';
 import { loadConfig, type LoadedConfig, readConfig } from '../config/load.ts';
-import { ConfigFault, formatProblem } from '../config/problem.ts';
-import { restartFields, watchConfig, type ConfigWatch } from '../config/reload.ts';
+import type { ConfigWatch } from '../config/reload.ts';
 import type { Config } from '../config/schema.ts';
-import { withoutPassword } from '../config/store-url.ts';
 import type { KeyRecord } from '../core/key-record.ts';
 import type { Policy } from '../core/policy.ts';
 import type { Recorder, Store } from '../core/ports.ts';
@@ -18,6 +16,8 @@ import type { Decision } from '../decide/sequence.ts';
 import { declarationsOf } from '../manage/declarations.ts';
 import { KeyService } from '../manage/key-service.ts';
 import { compilePolicy } from '../policy/compile.ts';
+import type { KeyUses } from '../record/key-uses.ts';
+import { openPacedOutput } from '../record/log-destination.ts';
 import { createLog, type Log } from '../record/log.ts';
 import { createMetrics, type Metrics } from '../record/metrics.ts';
 import { createRecorder } from '../record/record.ts';
@@ -26,6 +26,8 @@ import { openPeppers, type Peppers } from '../secrets/peppers.ts';
 import { CachedKeys } from '../stores/cached-keys.ts';
 import { LeasedLimits } from '../stores/leased-limits.ts';
 import { openStore } from '../stores/open.ts';
+import { followConfig } from './follow-config.ts';
+import { startFacts } from './loaded.ts';
 import { VERSION } from './version.ts';
 
 /** Where the configuration comes from: a file, which is watched, or an object, which is not. */
@@ -34,6 +36,18 @@ export type ConfigSource = string | object;
 export interface EnforcementOptions {
   readonly config: ConfigSource;
   readonly env: NodeJS.ProcessEnv;
+  /** `config` as it was read already. */
+  readonly loaded?: LoadedConfig;
+}
+
+/** What a worker is handed by its primary, which follows the file and says what concerns all. */
+export interface Handed {
+  readonly worker: number;
+  readonly loaded: LoadedConfig;
+  readonly peppers: Peppers;
+  readonly keyUses: KeyUses;
+  /** Told of what the guards of the other workers should know. */
+  readonly others: GuardTeller;
 }
 
 /** A policy in force, with the configuration it was compiled from. */
@@ -55,6 +69,10 @@ export interface Enforcement {
   readonly store: Store;
   /** Reads the configuration again; one that is refused is logged and changes nothing. */
   reload(): Promise<void>;
+  /** Puts a configuration in force and counts that; throws to refuse it. */
+  put(next: LoadedConfig): void;
+  /** Takes in what the guard of another worker has met. */
+  hear(news: GuardNews): void;
   close(): Promise<void>;
 }
 
@@ -64,12 +82,45 @@ export interface Enforcement {
  * @throws {UserFault} with the cure, if the configuration, a secret or the store is not as it has to be
  */
 export async function createEnforcement(options: EnforcementOptions, adopt: Adopt): Promise<Enforcement> {
-  const first = await readSource(options);
+  const first = options.loaded ?? (await readSource(options));
   const log = createLog({ level: first.config.log.level });
-  const metrics = createMetrics({ version: VERSION, nodeVersion: process.versions.node });
-  const warn = (message: string, fields?: Record<string, unknown>): void => log.warn(message, fields);
-  const peppers = await openPeppers(first.config, options.env, warn);
+  const peppers = await openPeppers(first.config, options.env, (message) => log.warn(message));
   log.info('starting', startFacts(first));
+  const metrics = createMetrics({ version: VERSION, nodeVersion: process.versions.node });
+  const enforcement = await open({ first, log, metrics, peppers, adopt, others: NOBODY });
+  if (typeof options.config !== 'string') return enforcement;
+  const watch = followConfig({
+    first,
+    env: options.env,
+    log,
+    counts: metrics,
+    inForce: () => ({ config: enforcement.inForce().config, hash: enforcement.inForce().policy.hash }),
+    put: (next) => enforcement.put(next),
+  });
+  return watched(enforcement, watch);
+}
+
+/** Builds the enforcement of a worker, whose configuration changes only by {@link Enforcement.put}. */
+export function createWorkerEnforcement(handed: Handed, adopt: Adopt): Promise<Enforcement> {
+  const { worker, loaded: first, peppers, keyUses, others } = handed;
+  const log = createLog({ level: first.config.log.level, destination: openPacedOutput(), fields: { worker } });
+  const metrics = createMetrics({ version: VERSION, nodeVersion: process.versions.node, keyUses });
+  return open({ first, log, metrics, peppers, adopt, others });
+}
+
+function watched(enforcement: Enforcement, watch: ConfigWatch): Enforcement {
+  return {
+    ...enforcement,
+    reload: () => watch.reloadNow(),
+    close: async () => {
+      await watch.stop();
+      await enforcement.close();
+    },
+  };
+}
+
+async function open(parts: Omit<Parts, 'store'>): Promise<Enforcement> {
+  const { first, log, metrics } = parts;
   const { url, prefix, timeout } = first.config.store;
   const store = await openStore({
     url,
@@ -77,10 +128,10 @@ export async function createEnforcement(options: EnforcementOptions, adopt: Adop
     timeoutMs: timeout,
     clock: Date.now,
     observe: metrics.storeObserver,
-    warn,
+    warn: (message, fields) => log.warn(message, fields),
   });
   try {
-    return await assemble({ options, first, log, metrics, peppers, store, adopt });
+    return await assemble({ ...parts, store });
   } catch (fault) {
     metrics.close();
     await store.close();
@@ -89,22 +140,22 @@ export async function createEnforcement(options: EnforcementOptions, adopt: Adop
 }
 
 interface Parts {
-  readonly options: EnforcementOptions;
   readonly first: LoadedConfig;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly peppers: Peppers;
   readonly store: Store;
   readonly adopt: Adopt;
+  readonly others: GuardTeller;
 }
 
-async function assemble({ options, first, log, metrics, peppers, store, adopt }: Parts): Promise<Enforcement> {
+async function assemble({ first, log, metrics, peppers, store, adopt, others }: Parts): Promise<Enforcement> {
   let inForce = compile(first);
   const requestLog = new RequestLog(log, first.config.log.requests);
   const keys = cachedKeys(first.config, { store, peppers, log, metrics, inForce: () => inForce.config });
   const seats = new Seats(store.limits);
   const limits = new LeasedLimits(store.limits);
-  let guard = newGuard(store, inForce.policy);
+  let guard = newGuard(store, inForce.policy, others);
   const sequence = () =>
     decisionSequence({
       guard,
@@ -113,7 +164,6 @@ async function assemble({ options, first, log, metrics, peppers, store, adopt }:
       hold: (seat) => seats.hold(seat),
     });
   let pipeline = sequence();
-  let isChangeable = true;
 
   const put = (next: InForce): void => {
     adopt(next);
@@ -121,27 +171,10 @@ async function assemble({ options, first, log, metrics, peppers, store, adopt }:
     log.setLevel(next.config.log.level);
     requestLog.requests = next.config.log.requests;
     if (!isSameGuard(next.policy, inForce.policy)) {
-      guard = newGuard(store, next.policy);
+      guard = newGuard(store, next.policy, others);
       pipeline = sequence();
     }
     inForce = next;
-  };
-
-  const swap = (loaded: LoadedConfig): void => {
-    if (!isChangeable) return;
-    const needRestart = restartFields(inForce.config, loaded.config);
-    put(compile(loaded));
-    metrics.reloaded(true, loaded.hash, Date.now());
-    log.info('configuration reloaded', { file: loaded.file, hash: loaded.hash });
-    if (needRestart.length > 0) {
-      log.warn(`the changes of ${needRestart.join(', ')} take effect at the next restart`, { fields: needRestart });
-    }
-  };
-
-  const refuse = (fault: unknown): void => {
-    metrics.reloaded(false, inForce.policy.hash, Date.now());
-    const problems = fault instanceof ConfigFault ? fault.problems.map(formatProblem) : [(fault as Error).message];
-    log.error(`the configuration was refused, the one before stays in force: ${problems[0]}`, { problems });
   };
 
   put(inForce);
@@ -151,18 +184,6 @@ async function assemble({ options, first, log, metrics, peppers, store, adopt }:
     droppedLogLines: () => log.dropped,
   });
   await store.changes.start((change) => keys.forget(change));
-  const onChange = (result: LoadedConfig | ConfigFault): void => {
-    try {
-      if (result instanceof ConfigFault) refuse(result);
-      else swap(result);
-    } catch (fault) {
-      // Sound by itself, but refused by who adopts it.
-      refuse(fault);
-    }
-  };
-  const watch: ConfigWatch | null =
-    typeof options.config === 'string' ? watchConfig({ loaded: first, env: options.env, onChange }) : null;
-
   return {
     inForce: () => inForce,
     decide: (request) => pipeline.run(request),
@@ -170,10 +191,13 @@ async function assemble({ options, first, log, metrics, peppers, store, adopt }:
     metrics,
     log,
     store,
-    reload: () => watch?.reloadNow() ?? Promise.resolve(),
+    reload: () => Promise.resolve(),
+    put: (next) => {
+      put(compile(next));
+      metrics.reloaded(true, next.hash, Date.now());
+    },
+    hear: (news) => guard.hear(news),
     close: async () => {
-      isChangeable = false;
-      await watch?.stop();
       seats.close();
       await limits.close();
       metrics.close();
@@ -181,21 +205,6 @@ async function assemble({ options, first, log, metrics, peppers, store, adopt }:
       await store.close();
       await log.close();
     },
-  };
-}
-
-/** What is used, with absolute paths: relative ones depend on where the process was started. */
-function startFacts({ config, file, hash }: LoadedConfig) {
-  const { pepper } = config.credentials;
-  return {
-    version: VERSION,
-    node: process.versions.node,
-    config: file,
-    hash,
-    store: config.store.url.startsWith('sqlite:')
-      ? `sqlite:${resolve(config.store.url.slice('sqlite:'.length))}`
-      : withoutPassword(config.store.url),
-    pepper: pepper.startsWith('file:') ? `file:${resolve(pepper.slice('file:'.length))}` : pepper,
   };
 }
 
@@ -247,8 +256,8 @@ function cachedKeys(config: Config, { store, peppers, log, metrics, inForce }: C
   });
 }
 
-function newGuard(store: Store, { guard }: Policy): AddressGuard {
-  return new AddressGuard(guard, store.attempts(guard), Date.now);
+function newGuard(store: Store, { guard }: Policy, others: GuardTeller): AddressGuard {
+  return new AddressGuard(guard, store.attempts(guard), Date.now, others);
 }
 
 function isSameGuard({ guard: a }: Policy, { guard: b }: Policy): boolean {

@@ -151,6 +151,8 @@ const declaredKey = fields({
   expires: expiry.optional().describe('Last moment: a date (its end, UTC) or a date with time and zone.'),
 });
 
+const workersError = takes('a whole number from 1 to 256, or auto');
+
 const identityHeader = headerName.nullable();
 
 /** The whole file. */
@@ -174,13 +176,15 @@ export const configSchema = fields({
     .default([])
     .describe('CIDRs of proxies in front of this one, whose `X-Forwarded-For` is believed; empty trusts nobody.'),
   workers: z
-    .union([whole(1, 256), z.literal('auto')], { error: takes('1') })
-    .superRefine((value, context) => {
-      if (value !== 1)
-        context.addIssue({ code: 'custom', message: 'takes 1; more than one process is not in this version' });
-    })
+    .union(
+      [
+        z.int({ error: workersError }).min(1, { error: workersError }).max(256, { error: workersError }),
+        z.literal('auto'),
+      ],
+      { error: workersError },
+    )
     .default(1)
-    .describe('Processes that share the proxy port; only 1 in this version. A change needs a restart.'),
+    .describe('Processes that share the proxy port; `auto` is one a core. A change needs a restart.'),
   store: fields({
     url: storeUrl
       .default('sqlite:data/portcullis.db')

@@ -64,6 +64,27 @@ export const BOUNDS = {
   guardSources: 100_000,
   /** Key ids that `portcullis_key_usage_total` names; others are `other`. */
   usageLabels: 20,
+  /** Series of one metric that are kept of worker processes that have ended. */
+  endedSeries: 10_000,
+  /** Between two signs of life that the primary asks a worker for, ms; how many may be missing in a row before it counts as silent, and before it is replaced. */
+  workerPulseMs: 1_000,
+  workerSilentPulses: 2,
+  workerLostPulses: 10,
+  /** How long a scrape waits for a worker, and how long a probe does, store.timeout aside, ms. */
+  workerScrapeMs: 250,
+  workerProbeMs: 1_000,
+  /** How long a worker may take to end, beyond shutdown.timeout, ms. */
+  workerEndMs: 3_000,
+  /** From the start of a worker to the time it listens, ms. */
+  workerStartMs: 30_000,
+  /** A worker that ends sooner after its start than this did not settle, ms; those behind it wait longer and longer, up to the pause. */
+  workerSettledMs: 5_000,
+  workerPauseMs: 10_000,
+  /** What is told of the guard between workers at once, sources; how long it is collected, ms. */
+  guardNews: 4_096,
+  guardNewsMs: 10,
+  /** Between two writes of a worker's log lines to its primary, ms. */
+  logPauseMs: 10,
   /** Log lines waiting for a blocked reader, bytes. */
   logBufferBytes: 4 * 1024 * 1024,
   /** Field value in a log line, characters. */

@@ -23,7 +23,8 @@ export interface Front {
 }
 
 export interface Listener {
-  listen(host: string, port: number): Promise<AddressInfo>;
+  /** @param isShared other processes listen there too, and the system spreads the connections over them */
+  listen(host: string, port: number, isShared: boolean): Promise<AddressInfo>;
   /** Whether answers must carry `Connection: close`. */
   readonly isDraining: boolean;
   /** Stops accepting; resolves when the last connection has ended. Idle ones are closed after `BOUNDS.drainIdleMs`. */
@@ -77,10 +78,10 @@ class NodeListener implements Listener {
       .on('clientError', (error: ParseError, socket) => this.#malformed(error, socket));
   }
 
-  listen(host: string, port: number): Promise<AddressInfo> {
+  listen(host: string, port: number, isShared: boolean): Promise<AddressInfo> {
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen({ host, port, backlog: 1024 }, () => {
+      this.#server.listen({ host, port, backlog: 1024, reusePort: isShared }, () => {
         this.#server.off('error', reject);
         this.#sweep = setInterval(() => this.#closeIdle(), IDLE_LOOK_MS).unref();
         resolve(this.#server.address() as AddressInfo);

@@ -9,6 +9,8 @@ export interface Readiness {
   readonly isDraining: boolean;
   /** Why the store does not answer; null where it does. */
   readonly storeFault: string | null;
+  /** Of a gateway of several processes: why each worker cannot serve; null where it can. */
+  readonly workers?: Readonly<Record<string, string | null>>;
 }
 
 export interface OpsOptions {
@@ -33,9 +35,10 @@ export function createOpsServer({ ready, metrics }: OpsOptions): Server {
       response.json({ status: 'alive' });
     },
     '/readyz': async (_request, response) => {
-      const { isDraining, storeFault } = await askReady();
-      const isReady = !isDraining && storeFault === null;
-      const checks = { store: storeFault ?? 'ok', draining: isDraining };
+      const { isDraining, storeFault, workers } = await askReady();
+      const isReady =
+        !isDraining && storeFault === null && Object.values(workers ?? {}).every((fault) => fault === null);
+      const checks = { store: storeFault ?? 'ok', draining: isDraining, ...(workers && { workers: inWords(workers) }) };
       response.status(isReady ? 200 : 503).json({ status: isReady ? 'ready' : 'unready', checks });
     },
     '/metrics': async (_request, response) => {
@@ -57,6 +60,10 @@ export function createOpsServer({ ready, metrics }: OpsOptions): Server {
 
 /** Probes and scrapers are few; more connections than this are a mistake or an attack. */
 const MOST_CONNECTIONS = 256;
+
+function inWords(workers: Readonly<Record<string, string | null>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(workers).map(([worker, fault]) => [worker, fault ?? 'ok']));
+}
 
 /** Callers that come while a question is under way get its answer. */
 function sharedWhileAsked<Answer>(ask: () => Promise<Answer>): () => Promise<Answer> {

@@ -38,17 +38,17 @@ export class KeyUsage {
     this.#reviewedAtMs = nowMs;
   }
 
-  /** Counts one use of a key. */
-  count(id: string): void {
+  /** Counts uses of a key. */
+  count(id: string, uses = 1): void {
     const seat = this.#seats.get(id);
     if (seat !== undefined) {
-      seat.count++;
-      seat.weight++;
+      seat.count += uses;
+      seat.weight += uses;
     } else if (this.#seats.size + this.#heirs.size < this.#places && id !== OTHER) {
-      this.#seats.set(id, { count: 1, weight: 1 });
+      this.#seats.set(id, { count: uses, weight: uses });
     } else {
-      this.#other++;
-      this.#candidates.set(id, (this.#candidates.get(id) ?? 0) + 1);
+      this.#other += uses;
+      this.#candidates.set(id, (this.#candidates.get(id) ?? 0) + uses);
       if (this.#candidates.size > CANDIDATES) this.#prune();
     }
   }

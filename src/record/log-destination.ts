@@ -22,7 +22,27 @@ export interface Outlet {
 
 /** Opens standard output; also writes what waits when the process exits without closing. */
 export function openStandardOutput(): LogDestination {
-  return new BoundedLines((standardOutput ??= openOutlet(STDOUT)));
+  return new BoundedLines(standardOutletOfProcess());
+}
+
+/**
+ * Opens standard output where it leads to another process of ours: it is written every few milliseconds, because
+ * each write wakes that process, which costs more than the lines do.
+ */
+export function openPacedOutput(): LogDestination {
+  return new BoundedLines(paced(standardOutletOfProcess(), BOUNDS.logPauseMs));
+}
+
+function paced(outlet: Outlet, pauseMs: number): Outlet {
+  return {
+    write: (chunk, done) => outlet.write(chunk, (error) => setTimeout(done, pauseMs, error)),
+    writeLast: (chunk) => outlet.writeLast(chunk),
+  };
+}
+
+/** The one outlet to standard output, which all writers of this process share; chunks come out in their order. */
+export function standardOutletOfProcess(): Outlet {
+  return (standardOutput ??= openOutlet(STDOUT));
 }
 
 /** Lines in front of an outlet: one chunk is on its way, the rest waits. */

@@ -15,19 +15,23 @@ export interface LogOptions {
   readonly level: LogLevel;
   /** Default: standard output. */
   readonly destination?: LogDestination;
+  /** Behind the fields of every line but those of requests. */
+  readonly fields?: LogFields;
 }
 
 /** Makes the log that all parts of a gateway write to. */
-export function createLog({ level, destination = openStandardOutput() }: LogOptions): Log {
-  return new Log(level, destination);
+export function createLog({ level, destination = openStandardOutput(), fields = {} }: LogOptions): Log {
+  return new Log(level, destination, fields);
 }
 
 export class Log {
   readonly #pino: Logger;
   readonly #destination: LogDestination;
+  readonly #fields: LogFields;
 
-  constructor(level: LogLevel, destination: LogDestination) {
+  constructor(level: LogLevel, destination: LogDestination, fields: LogFields) {
     this.#destination = destination;
+    this.#fields = fields;
     this.#pino = pino(
       {
         level,
@@ -43,19 +47,19 @@ export class Log {
   }
 
   debug(msg: string, fields?: LogFields): void {
-    if (this.writes('debug')) this.#pino.debug(line('debug', msg, fields));
+    if (this.writes('debug')) this.#pino.debug(line('debug', msg, { ...fields, ...this.#fields }));
   }
 
   info(msg: string, fields?: LogFields): void {
-    if (this.writes('info')) this.#pino.info(line('info', msg, fields));
+    if (this.writes('info')) this.#pino.info(line('info', msg, { ...fields, ...this.#fields }));
   }
 
   warn(msg: string, fields?: LogFields): void {
-    if (this.writes('warn')) this.#pino.warn(line('warn', msg, fields));
+    if (this.writes('warn')) this.#pino.warn(line('warn', msg, { ...fields, ...this.#fields }));
   }
 
   error(msg: string, fields?: LogFields): void {
-    if (this.writes('error')) this.#pino.error(line('error', msg, fields));
+    if (this.writes('error')) this.#pino.error(line('error', msg, { ...fields, ...this.#fields }));
   }
 
   /** Writes a whole line, its end included, which its maker has bounded and cleaned. */
@@ -94,7 +98,7 @@ const PLAIN = /^[\x20-\x7e]*$/;
 // C1 controls drive some terminals, U+2028 and U+2029 end lines for some readers, the rest reorders what is shown.
 const UNSAFE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
-function line(level: LogLevel, msg: string, fields: LogFields = {}): LogFields {
+function line(level: LogLevel, msg: string, fields: LogFields): LogFields {
   const clean: Record<string, unknown> = { level, msg: cleanText(msg) };
   for (const [name, value] of Object.entries(fields)) clean[name] = cleanValue(value, MOST_DEPTH);
   return clean;

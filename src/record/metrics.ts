@@ -1,15 +1,17 @@
 // All metrics (SPEC section 6; docs/metrics.md tells what each means). Labels are names from the
 // configuration or closed sets, so that no client can make series.
-import { Registry, collectDefaultMetrics } from 'prom-client';
-import { BOUNDS } from '../core/bounds.ts';
+import { Registry } from 'prom-client';
 import { KEY_STATES } from '../core/key-record.ts';
 import type { Clock, Recorder, RequestRecord, StoreObserver } from '../core/ports.ts';
 import { Buckets, OVERHEAD_SCALE, REQUEST_SCALE, STORE_SCALE } from './buckets.ts';
 import { KeyCountsRefresher, type KeyCounts } from './key-counts.ts';
-import { KeyUsage } from './key-usage.ts';
+import { type KeyUses, publishKeyUses } from './key-uses.ts';
 import { NamedSlots } from './named-slots.ts';
+import { publishProcess } from './process-metrics.ts';
 import { type Sample, publish, publishHistogram, publishValue } from './published.ts';
+import { ReloadCounts } from './reload-counts.ts';
 import { RouteCounts } from './route-counts.ts';
+import { ONE_PROCESS, publishWorkers } from './worker-counts.ts';
 
 /** What happens in the key cache: the `event` label. */
 export const CACHE_EVENTS = ['hit', 'miss', 'negative_hit', 'evicted'] as const;
@@ -43,6 +45,8 @@ export interface MetricsOptions {
   readonly version: string;
   readonly nodeVersion: string;
   readonly clock?: Clock;
+  /** For a worker of several, who counts the uses of keys. Else they are published here. */
+  readonly keyUses?: KeyUses;
 }
 
 /** One scrape: what `/metrics` answers. */
@@ -68,24 +72,22 @@ export class Metrics implements Recorder {
   }));
   readonly #overhead = new Buckets(OVERHEAD_SCALE, {});
   readonly #cacheEvents: Record<CacheEvent, number> = { hit: 0, miss: 0, negative_hit: 0, evicted: 0 };
-  readonly #keyUsage: KeyUsage;
-  readonly #keysNearLimit: KeyUsage;
+  readonly #keyUses: KeyUses;
+  readonly #reloads = new ReloadCounts();
   #inFlight = 0;
   #isStoreUp = false;
   #tampered = 0;
-  #reload = { isSuccessful: false, failures: 0, hash: '', succeededAtMs: 0 };
   #keyCounts: KeyCountsRefresher | undefined;
   #upstreamStates: () => readonly UpstreamState[] = () => [];
   #droppedLogLines: () => number = () => 0;
 
-  constructor({ version, nodeVersion, clock = Date.now }: MetricsOptions) {
-    this.#keyUsage = new KeyUsage(BOUNDS.usageLabels, clock());
-    this.#keysNearLimit = new KeyUsage(BOUNDS.usageLabels, clock());
-    this.#publishRequests(clock);
+  constructor({ version, nodeVersion, clock = Date.now, keyUses }: MetricsOptions) {
+    this.#publishRequests();
+    this.#keyUses = keyUses ?? publishKeyUses(this.#registry, clock);
     this.#publishStore();
     this.#publishGateway(version, nodeVersion);
-    collectDefaultMetrics({ register: this.#registry });
-    for (const name of MISNAMED_DEFAULTS) this.#registry.removeSingleMetric(name);
+    if (keyUses === undefined) publishWorkers(this.#registry, () => ONE_PROCESS);
+    publishProcess(this.#registry);
   }
 
   /** A request has been accepted. */
@@ -100,10 +102,10 @@ export class Metrics implements Recorder {
     this.#overhead.observeMs(record.overheadMs);
     if (record.upstream !== null && record.upstreamMs !== null)
       this.#upstreams.get(record.upstream).observeMs(record.upstreamMs);
-    if (record.keyId !== null) this.#keyUsage.count(record.keyId);
+    if (record.keyId !== null) this.#keyUses.used.count(record.keyId);
     if (record.nearLimits !== null) {
       for (const limit of record.nearLimits) this.#nearLimits.get(limit).value++;
-      if (record.keyId !== null) this.#keysNearLimit.count(record.keyId);
+      if (record.keyId !== null) this.#keyUses.nearLimit.count(record.keyId);
     }
   }
 
@@ -129,16 +131,9 @@ export class Metrics implements Recorder {
     this.#tampered++;
   }
 
-  /**
-   * A configuration was loaded, at the start or later, or refused.
-   * @param hash of the configuration in force afterwards
-   * @param atMs when, ms since the epoch
-   */
+  /** See {@link ReloadCounts.reloaded}. */
   reloaded(isSuccessful: boolean, hash: string, atMs: number): void {
-    const { failures, succeededAtMs } = this.#reload;
-    this.#reload = isSuccessful
-      ? { isSuccessful, failures, hash, succeededAtMs: atMs }
-      : { isSuccessful, failures: failures + 1, hash, succeededAtMs };
+    this.#reloads.reloaded(isSuccessful, hash, atMs);
   }
 
   /** Takes in the names of a configuration; what has been counted stays. */
@@ -166,7 +161,7 @@ export class Metrics implements Recorder {
     this.#keyCounts?.stop();
   }
 
-  #publishRequests(clock: Clock): void {
+  #publishRequests(): void {
     const registry = this.#registry;
     const routes = this.#routes;
     publish(registry, 'counter', 'portcullis_requests_total', 'Requests that have ended.', function* () {
@@ -200,23 +195,9 @@ export class Metrics implements Recorder {
     publish(
       registry,
       'counter',
-      'portcullis_key_usage_total',
-      'Requests by key, for the busiest keys; all others together.',
-      () => this.#keyUsage.publish(clock()),
-    );
-    publish(
-      registry,
-      'counter',
       'portcullis_limit_near_total',
       'Requests that left less than a tenth of a limit.',
       () => this.#nearLimits,
-    );
-    publish(
-      registry,
-      'counter',
-      'portcullis_key_near_limit_total',
-      'Requests that left less than a tenth of a limit, for the keys with most of them; all others together.',
-      () => this.#keysNearLimit.publish(clock()),
     );
   }
 
@@ -252,30 +233,7 @@ export class Metrics implements Recorder {
         value: Number(isHealthy),
       })),
     );
-    publishValue(
-      registry,
-      'gauge',
-      'portcullis_config_last_reload_successful',
-      'Whether the configuration was accepted when last read.',
-      () => Number(this.#reload.isSuccessful),
-    );
-    publishValue(
-      registry,
-      'gauge',
-      'portcullis_config_last_reload_success_timestamp_seconds',
-      'When the configuration in force was read.',
-      () => this.#reload.succeededAtMs / 1000,
-    );
-    publishValue(
-      registry,
-      'counter',
-      'portcullis_config_reload_failures_total',
-      'Configurations that were refused.',
-      () => this.#reload.failures,
-    );
-    publish(registry, 'gauge', 'portcullis_config_info', 'Hash of the configuration in force; always 1.', () =>
-      this.#reload.hash === '' ? [] : [{ labels: { hash: this.#reload.hash }, value: 1 }],
-    );
+    this.#reloads.publish(registry);
     publishValue(
       registry,
       'counter',
@@ -299,10 +257,3 @@ const NO_ROUTE = 'none';
 
 /** Names of store operations that are learned; others count as `other`. */
 const STORE_OPERATIONS = 64;
-
-/** Gauges of prom-client's that are named like counters, which promtool faults: sums of what others show by type. */
-const MISNAMED_DEFAULTS = [
-  'nodejs_active_handles_total',
-  'nodejs_active_requests_total',
-  'nodejs_active_resources_total',
-];

@@ -19,6 +19,12 @@ export interface Peppers {
   readonly previous: readonly Pepper[];
 }
 
+/** What peppers are made from, for another process of the same gateway. */
+export interface PepperSecrets {
+  readonly current: Uint8Array;
+  readonly previous: readonly Uint8Array[];
+}
+
 /** A fault of one reference, by its place in the configuration. */
 export interface PepperProblem {
   readonly path: readonly (string | number)[];
@@ -28,24 +34,37 @@ export interface PepperProblem {
 /** Fewest bytes of a pepper. */
 export const PEPPER_BYTES = 32;
 
+/** As {@link readPeppers}, ready for use. */
+export async function openPeppers(
+  settings: PepperSettings,
+  env: NodeJS.ProcessEnv,
+  warn: (message: string) => void = () => {},
+): Promise<Peppers> {
+  return peppersOf(await readPeppers(settings, env, warn));
+}
+
+export function peppersOf({ current, previous }: PepperSecrets): Peppers {
+  return { current: new Pepper(current), previous: previous.map((secret) => new Pepper(secret)) };
+}
+
 /**
  * Reads the peppers. Where the store is SQLite and the current pepper's file is missing, it is made: mode 0600,
  * its directory too, in one step.
  * @param warn is told, in one sentence each, of a pepper that was made and of one that others can read
  * @throws {SecretFault} if a reference cannot be resolved or its secret has fewer than 32 bytes
  */
-export async function openPeppers(
+export async function readPeppers(
   settings: PepperSettings,
   env: NodeJS.ProcessEnv,
-  warn: (message: string) => void = () => {},
-): Promise<Peppers> {
+  warn: (message: string) => void,
+): Promise<PepperSecrets> {
   const { pepper, previousPeppers } = settings.credentials;
   const path = filePathOf(pepper);
   if (path !== undefined && makesPepper(settings) && (await makePepperFor(settings.store.url, path)))
     warn(`made a new pepper in ${path}; keep a copy of it, because without it no key works`);
-  const current = await openPepper(pepper, env, warn);
-  const previous: Pepper[] = [];
-  for (const reference of previousPeppers) previous.push(await openPepper(reference, env, warn));
+  const current = await readGuarded(pepper, env, warn);
+  const previous: Uint8Array[] = [];
+  for (const reference of previousPeppers) previous.push(await readGuarded(reference, env, warn));
   return { current, previous };
 }
 
@@ -81,8 +100,12 @@ function filePathOf(reference: string): string | undefined {
   return parsed.ok && parsed.kind === 'file' ? parsed.path : undefined;
 }
 
-async function openPepper(reference: string, env: NodeJS.ProcessEnv, warn: (message: string) => void): Promise<Pepper> {
-  const pepper = new Pepper(await readPepper(reference, env));
+async function readGuarded(
+  reference: string,
+  env: NodeJS.ProcessEnv,
+  warn: (message: string) => void,
+): Promise<Uint8Array> {
+  const pepper = await readPepper(reference, env);
   const path = filePathOf(reference);
   if (path !== undefined && ((await stat(path)).mode & 0o077) !== 0)
     warn(`${path} can be read or written by other users; run chmod 600 on it`);

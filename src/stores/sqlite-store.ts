@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { UserFault } from '../core/fault.ts';
 import type { Store } from '../core/ports.ts';
-import { memoryAttempts } from './attempts.ts';
+import { SqliteAttempts } from './sqlite-attempts.ts';
 import { SqliteChanges } from './sqlite-changes.ts';
 import { openDatabase, type SqliteDatabase } from './sqlite-database.ts';
 import { KEYS_SCHEMA, SqliteKeys } from './sqlite-keys.ts';
@@ -23,12 +23,14 @@ export async function openSqliteStore(settings: StoreSettings): Promise<Store> {
   try {
     const keys = new SqliteKeys(await open(file, 'FULL', KEYS_SCHEMA), observe, warn);
     const changes = new SqliteChanges(await open(file, 'FULL', KEYS_SCHEMA), clock, warn);
-    const limits = new SqliteLimits(await open(`${file}-limits`, 'NORMAL', LIMITS_SCHEMA), clock, observe);
+    const counts = await open(`${file}-limits`, 'NORMAL', LIMITS_SCHEMA);
+    const limits = new SqliteLimits(counts, clock, observe);
+    const attempts = new SqliteAttempts(counts, clock, observe);
     return {
       keys,
       limits,
       changes,
-      attempts: memoryAttempts,
+      attempts: (rule) => attempts.counter(rule),
       ping: () => keys.ping(),
       async close() {
         await changes.stop();

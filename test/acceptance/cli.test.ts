@@ -146,7 +146,6 @@ describe('check', () => {
       'version: 1\ncredentials:\n  pepper: vault:secret/pepper\n  previousPeppers: [aws-sm:pepper]\nworkers: 2\nstore:\n  url: redis+sentinel://127.0.0.1:1/main\nlisten:\n  http: strict\nROUTES',
       /:3:\d+ credentials\.pepper: .*vault/,
       /:4:\d+ credentials\.previousPeppers\[0\]: .*aws-sm/,
-      /:5:\d+ workers: /,
       /:7:\d+ store\.url: .*sentinel/,
       /:9:\d+ listen\.http: .*strict/,
     ],

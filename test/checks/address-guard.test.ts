@@ -96,3 +96,16 @@ test('a store that does not answer counts as no failure', async () => {
     await assert.rejects(guard.attempt('a', () => Promise.reject(new Error('away')), isGood));
   assert.equal((await guard.attempt('a', good, isGood)).found, 'good');
 });
+
+test('good keys behind one address that several gateways look up at once are no attack', async () => {
+  const shared = sharedCounter();
+  const [one, two] = [new AddressGuard(RULE, shared, () => 1_000), new AddressGuard(RULE, shared, () => 1_000)];
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const there = Array.from({ length: 3 }, () => one.attempt('a', () => promise, isGood));
+  const here = two.attempt('a', good, isGood);
+  await new Promise(setImmediate);
+  resolve('good');
+  assert.deepEqual(await here, { found: 'good', refusedMs: 0 });
+  assert.ok((await Promise.all(there)).every(({ found }) => found === 'good'));
+  assert.equal(two.blockedForMs('a'), 0);
+});

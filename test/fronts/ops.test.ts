@@ -61,6 +61,21 @@ describe('the ops listener', () => {
     assert.deepEqual(draining.body, { status: 'unready', checks: { store: 'ok', draining: true } });
   });
 
+  it('answers /readyz 503 where a worker cannot serve, and names it', async () => {
+    ready = () => Promise.resolve({ ...up, workers: { 1: null, 2: null } });
+    const answer = await supertest(server).get('/readyz').expect(200);
+    assert.deepEqual(answer.body, {
+      status: 'ready',
+      checks: { store: 'ok', draining: false, workers: { 1: 'ok', 2: 'ok' } },
+    });
+    ready = () => Promise.resolve({ ...up, workers: { 1: null, 2: 'it does not answer' } });
+    const without = await supertest(server).get('/readyz').expect(503);
+    assert.deepEqual(without.body, {
+      status: 'unready',
+      checks: { store: 'ok', draining: false, workers: { 1: 'ok', 2: 'it does not answer' } },
+    });
+  });
+
   it('asks the store once for probes that come together, and anew afterwards', async () => {
     const { promise, resolve } = Promise.withResolvers<Readiness>();
     ready = () => promise;
