@@ -3,9 +3,8 @@
 import { classifyKeyText } from '../core/api-key.ts';
 import { type Check, type Denial, deny, type Verdict } from '../core/decision.ts';
 import { StoreFault } from '../core/fault.ts';
-import { keyState } from '../core/key-record.ts';
+import { keyState, type KnownKey } from '../core/key-record.ts';
 import type { Caller } from '../core/policy.ts';
-import type { Found } from '../core/ports.ts';
 import type { KeyFlaw } from '../core/reasons.ts';
 import type { Accepted, CallerKnown, GuardPassed, RouteKnown } from '../core/request.ts';
 import type { AddressGuard } from './address-guard.ts';
@@ -14,9 +13,9 @@ import { readCredential } from './read-credential.ts';
 /** Where keys are looked up by their text. */
 export interface KeyFinder {
   /** What is known without asking anybody; undefined where the store has to be asked. */
-  recall(text: string): Found | undefined;
+  recall(text: string): KnownKey | 'absent' | undefined;
   /** Asks the store. @throws {StoreFault} where it cannot be asked */
-  lookUp(text: string): Promise<Found>;
+  lookUp(text: string): Promise<KnownKey | 'absent'>;
 }
 
 type Needs = Accepted & GuardPassed & RouteKnown;
@@ -61,7 +60,10 @@ export function authenticateKey(keys: KeyFinder, guard: AddressGuard): Check<Nee
 }
 
 /** The holder of what was found, or what is wrong with it. */
-export function judge(request: Pick<Accepted, 'policy' | 'acceptedAtMs'>, found: Found): Caller | KeyFlaw {
+export function judge(
+  request: Pick<Accepted, 'policy' | 'acceptedAtMs'>,
+  found: KnownKey | 'absent',
+): Caller | KeyFlaw {
   if (found === 'absent') return 'unknown';
   const caller = request.policy.callerOf(found);
   const state = keyState(found, caller === 'undeclared' ? null : caller.expiresAt, request.acceptedAtMs);

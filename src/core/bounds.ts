@@ -36,9 +36,12 @@ export const BOUNDS = {
   headerNames: 1_024,
   /** Idle connection to a target, ms. */
   upstreamKeepAliveMs: 4_000,
-  /** Cached keys: entries, and bytes by estimate. */
+  /** Cached keys: entries, and bytes of their compact texts. */
   cachedKeys: 100_000,
   cachedKeyBytes: 64 * 1024 * 1024,
+  /** Of these, the busiest are held as objects too: how many, and bytes of their compact texts. */
+  decodedKeys: 4_096,
+  decodedKeyBytes: 8 * 1024 * 1024,
   /** Cached texts that no key has. */
   cachedUnknowns: 10_000,
   /** How long a text is remembered as unknown, ms. */

@@ -17,14 +17,18 @@ export interface KeyGrants {
   readonly expiresAt: number | null;
 }
 
-/** A key as stored. Times are milliseconds since the epoch. */
-export interface KeyRecord extends KeyGrants {
+/** What a decision takes of a key. */
+export interface KnownKey extends KeyGrants {
   readonly id: string;
-  /** Goes up by one with every change; a write names the revision it replaces. */
-  readonly revision: number;
   /** `true`: what it may do stands in the configuration under its id, and the grants here are empty. */
   readonly declared: boolean;
   readonly status: 'active' | 'disabled' | 'revoked';
+}
+
+/** A key as stored. Times are milliseconds since the epoch. */
+export interface KeyRecord extends KnownKey {
+  /** Goes up by one with every change; a write names the revision it replaces. */
+  readonly revision: number;
   readonly meta: Readonly<Record<string, string>>;
   readonly createdAt: number;
   readonly updatedAt: number;
@@ -56,7 +60,7 @@ export const KEY_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 /**
  * The state at a time. `expiresAt` is the one in force: a declared key's stands in the configuration.
  */
-export function keyState(record: Pick<KeyRecord, 'status'>, expiresAt: number | null, nowMs: number): KeyState {
+export function keyState(record: Pick<KnownKey, 'status'>, expiresAt: number | null, nowMs: number): KeyState {
   if (record.status !== 'active') return record.status;
   return expiresAt !== null && expiresAt <= nowMs ? 'expired' : 'active';
 }

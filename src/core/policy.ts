@@ -1,6 +1,6 @@
 // What the configuration means, compiled once into an immutable value. A reload swaps one reference; a
 // request keeps the Policy it began with.
-import type { KeyRecord } from './key-record.ts';
+import type { KnownKey } from './key-record.ts';
 import type { Networks } from './networks.ts';
 import type { LimitAlgorithm } from './ports.ts';
 import type { GrantedScopes, ScopeRequirement } from './scopes.ts';
@@ -17,8 +17,8 @@ export interface Policy {
   /** Every route by name, in the order of the configuration. */
   readonly routeList: readonly Route[];
   readonly identity: IdentityHeaders;
-  /** Who a record's holder is under this configuration; memoised. `undeclared`: its declaration is gone. */
-  callerOf(record: KeyRecord): Caller | 'undeclared';
+  /** Who a key's holder is under this configuration; memoised by object. `undeclared`: its declaration is gone. */
+  callerOf(key: KnownKey): Caller | 'undeclared';
   /** Ids of the keys the configuration declares. */
   readonly declaredKeys: ReadonlySet<string>;
 }
