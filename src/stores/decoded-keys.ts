@@ -10,6 +10,9 @@ export class DecodedKeys {
   readonly #bytesAt: Int32Array;
   readonly #wasUsed: Uint8Array;
   readonly #mostBytes: number;
+  /** How often each slot's key was offered lately, and how many offers are left before all counts are forgotten. */
+  readonly #offers: Uint8Array;
+  #offersLeft: number;
   #bytes = 0;
   #hand = 0;
 
@@ -25,6 +28,8 @@ export class DecodedKeys {
     this.#bytesAt = new Int32Array(places);
     this.#wasUsed = new Uint8Array(places);
     this.#mostBytes = mostBytes;
+    this.#offers = new Uint8Array(slots);
+    this.#offersLeft = OFFERS_REMEMBERED * places;
   }
 
   get bytes(): number {
@@ -38,20 +43,20 @@ export class DecodedKeys {
     return this.#keys[place];
   }
 
-  /** Holds the key of a slot that has none, unless it is larger than all of them may be together. */
-  keep(slot: number, key: KnownKey, bytes: number): void {
-    if (bytes > this.#mostBytes) return;
-    while (this.#bytes + bytes > this.#mostBytes) this.#moveHand();
-    const place = this.#freePlace();
-    this.#placeOf[slot] = place + 1;
-    this.#keys[place] = key;
-    this.#slotAt[place] = slot;
-    this.#bytesAt[place] = bytes;
-    this.#wasUsed[place] = 0;
-    this.#bytes += bytes;
+  /**
+   * Takes the key of a slot that has none, once it has been offered a few times lately: keys that are used now
+   * and then would push out the busy ones, and live just long enough to become old garbage.
+   */
+  offer(slot: number, key: KnownKey, bytes: number): void {
+    if (--this.#offersLeft === 0) {
+      this.#offers.fill(0);
+      this.#offersLeft = OFFERS_REMEMBERED * this.#keys.length;
+    }
+    if (++this.#offers[slot]! >= OFFERS_NEEDED) this.#keep(slot, key, bytes);
   }
 
   drop(slot: number): void {
+    this.#offers[slot] = 0;
     const place = this.#placeOf[slot]! - 1;
     if (place === -1) return;
     this.#placeOf[slot] = 0;
@@ -61,8 +66,21 @@ export class DecodedKeys {
 
   clear(): void {
     this.#placeOf.fill(0);
+    this.#offers.fill(0);
     this.#keys.fill(undefined);
     this.#bytes = 0;
+  }
+
+  #keep(slot: number, key: KnownKey, bytes: number): void {
+    if (bytes > this.#mostBytes) return;
+    while (this.#bytes + bytes > this.#mostBytes) this.#moveHand();
+    const place = this.#freePlace();
+    this.#placeOf[slot] = place + 1;
+    this.#keys[place] = key;
+    this.#slotAt[place] = slot;
+    this.#bytesAt[place] = bytes;
+    this.#wasUsed[place] = 0;
+    this.#bytes += bytes;
   }
 
   #freePlace(): number {
@@ -81,3 +99,8 @@ export class DecodedKeys {
     this.#hand = (place + 1) % this.#keys.length;
   }
 }
+
+/** Offers after which a key is taken. */
+const OFFERS_NEEDED = 3;
+/** Offers a place over which they are counted. */
+const OFFERS_REMEMBERED = 4;

@@ -95,7 +95,6 @@ export class KeyTable {
     this.#textBytes[slot] = text.length;
     this.#foundAtMs[slot] = foundAtMs;
     this.#endsAtMs[slot] = endsAtMs;
-    this.#decoded.keep(slot, key, text.length);
   }
 
   /** Drops what a digest finds, if anything. */
@@ -124,7 +123,7 @@ export class KeyTable {
   #decode(slot: number): KnownKey {
     const textBytes = this.#textBytes[slot]!;
     const key = parseKnownKey(this.#blocks.read(this.#firstBlock[slot]!, textBytes));
-    this.#decoded.keep(slot, key, textBytes);
+    this.#decoded.offer(slot, key, textBytes);
     return key;
   }
 
