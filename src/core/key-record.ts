@@ -1,8 +1,8 @@
 // What is kept of a key, and the two things only the pepper's holder can make: the digest a secret is
 // found by, and the MAC over what the record grants. Who can write to the store but lacks the pepper can
 // neither add a key nor widen one.
-import { hash, hkdfSync, timingSafeEqual } from 'node:crypto';
-import { HmacSha256 } from './hmac.ts';
+import { hkdfSync, timingSafeEqual } from 'node:crypto';
+import { HmacSha256, sha256Text } from './hmac.ts';
 
 /** What a key may do, and whose it is: from its record, or from the configuration for a declared key. */
 export interface KeyGrants {
@@ -80,18 +80,18 @@ export class Pepper {
 
   /** HMAC-SHA-256(pepper, text), base64url. `text` has one character a byte (latin1). */
   digest(text: string): string {
-    return this.#digests.ofText(text);
+    return this.#digests.of(text);
   }
 
   /** The digest under which a key is kept whose plaintext only its holder knows; `sha256` is 32 bytes. */
   digestOfSha256(sha256: Uint8Array): string {
     // A NUL cannot stand in a presented text, so knowing the SHA-256 is not holding the key.
-    return this.#digests.ofBytes(Buffer.concat([SHA256_MARK, sha256]));
+    return this.#digests.of(SHA256_MARK + Buffer.from(sha256).toString('latin1'));
   }
 
   /** Both digests a presented text of unknown origin may be kept under. */
   digestsOf(text: string): readonly [string, string] {
-    return [this.digest(text), this.digestOfSha256(hash('sha256', Buffer.from(text, 'latin1'), 'buffer'))];
+    return [this.digest(text), this.#digests.of(SHA256_MARK + sha256Text(text))];
   }
 
   /** The record with its MAC set. */
@@ -107,11 +107,11 @@ export class Pepper {
   }
 
   #mac(record: Omit<KeyRecord, 'mac'>): string {
-    return this.#macs.ofBytes(Buffer.from(canonicalText(record)));
+    return this.#macs.of(Buffer.from(canonicalText(record)).toString('latin1'));
   }
 }
 
-const SHA256_MARK = Buffer.from('\0sha256\0');
+const SHA256_MARK = '\0sha256\0';
 
 /** One unambiguous text for all that is MACed: a JSON array in fixed order. */
 function canonicalText(record: Omit<KeyRecord, 'mac'>): string {

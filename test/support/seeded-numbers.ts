@@ -5,7 +5,7 @@ export interface SeededNumbers {
   /** To be named by a failing assertion. */
   readonly seed: string;
   /** A whole number from 0 to below `bound`. */
-  below(bound: number): number;
+  readonly below: (bound: number) => number;
 }
 
 export function seededNumbers(): SeededNumbers {
