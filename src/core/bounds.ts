@@ -54,6 +54,8 @@ export const BOUNDS = {
   usageLabels: 20,
   /** Log lines waiting for a blocked reader, bytes. */
   logBufferBytes: 4 * 1024 * 1024,
+  /** Log lines that go out in one write, bytes. */
+  logChunkBytes: 64 * 1024,
   /** Field value in a log line, characters. */
   logFieldLength: 512,
   /** A configuration file, bytes. */

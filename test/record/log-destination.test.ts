@@ -5,7 +5,7 @@ import { readFileSync, mkdtempSync, rmSync, openSync, closeSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { BoundedLines, type Outlet } from '../../src/record/log-destination.ts';
+import { BoundedLines, type Outlet } from '../../src/record/bounded-lines.ts';
 import { eventually } from '../support/acceptance-wait.ts';
 
 /** An outlet whose reader takes a chunk only when it is told to. */
@@ -47,7 +47,7 @@ describe('log lines on their way out', () => {
     const outlet = new SlowOutlet();
     const lines = new BoundedLines(outlet, 3_000);
     for (let at = 0; at < 1_000; at++) lines.write('0123456789\n');
-    assert.equal(lines.dropped, 1_000 - Math.floor(3_000 / 33));
+    assert.equal(lines.dropped, 1_000 - Math.floor(3_000 / 11));
     await outlet.take();
     lines.write('fits again\n');
     await outlet.take();
