@@ -45,14 +45,15 @@ export class DecodedKeys {
 
   /**
    * Takes the key of a slot that has none, once it has been offered a few times lately: keys that are used now
-   * and then would push out the busy ones, and live just long enough to become old garbage.
+   * and then would push out the busy ones, and live just long enough to become old garbage. A large one is taken at
+   * once, for decoding and compiling it takes longer than a request.
    */
   offer(slot: number, key: KnownKey, bytes: number): void {
     if (--this.#offersLeft === 0) {
       this.#offers.fill(0);
       this.#offersLeft = OFFERS_REMEMBERED * this.#keys.length;
     }
-    if (++this.#offers[slot]! >= OFFERS_NEEDED) this.#keep(slot, key, bytes);
+    if (++this.#offers[slot]! >= OFFERS_NEEDED || bytes >= LARGE_BYTES) this.#keep(slot, key, bytes);
   }
 
   drop(slot: number): void {
@@ -102,5 +103,6 @@ export class DecodedKeys {
 
 /** Offers after which a key is taken. */
 const OFFERS_NEEDED = 3;
+const LARGE_BYTES = 4_096;
 /** Offers a place over which they are counted. */
 const OFFERS_REMEMBERED = 4;

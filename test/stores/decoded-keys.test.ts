@@ -18,6 +18,12 @@ test('a key offered once or twice is not taken', () => {
   assert.equal(keys.get(1), KEY);
 });
 
+test('a large key is taken at once', () => {
+  const keys = new DecodedKeys(10, 4, 100_000);
+  offer(keys, 1, 50_000, 1);
+  assert.equal(keys.get(1), KEY);
+});
+
 test('offers long ago do not count', () => {
   const keys = new DecodedKeys(100, 4, 1_000);
   offer(keys, 1, 10, 2);
