@@ -4,7 +4,7 @@ import { classifyKeyText } from '../core/api-key.ts';
 import { type Check, type Denial, deny, type Verdict } from '../core/decision.ts';
 import { StoreFault } from '../core/fault.ts';
 import { keyState, type KnownKey } from '../core/key-record.ts';
-import type { Caller } from '../core/policy.ts';
+import type { Caller, HeldKey } from '../core/policy.ts';
 import type { KeyFlaw } from '../core/reasons.ts';
 import type { Accepted, CallerKnown, GuardPassed, RouteKnown } from '../core/request.ts';
 import type { AddressGuard } from './address-guard.ts';
@@ -13,7 +13,7 @@ import { readCredential } from './read-credential.ts';
 /** Where keys are looked up by their text. */
 export interface KeyFinder {
   /** What is known without asking anybody; undefined where the store has to be asked. */
-  recall(text: string): KnownKey | 'absent' | undefined;
+  recall(text: string): HeldKey | 'absent' | undefined;
   /** Asks the store. @throws {StoreFault} where it cannot be asked */
   lookUp(text: string): Promise<KnownKey | 'absent'>;
 }

@@ -17,8 +17,8 @@ export interface Policy {
   /** Every route by name, in the order of the configuration. */
   readonly routeList: readonly Route[];
   readonly identity: IdentityHeaders;
-  /** Who a key's holder is under this configuration; memoised by object. `undeclared`: its declaration is gone. */
-  callerOf(key: KnownKey): Caller | 'undeclared';
+  /** Who a key's holder is under this configuration; compiled once for a held key. `undeclared`: its declaration is gone. */
+  callerOf(key: KnownKey | HeldKey): Caller | 'undeclared';
   /** Ids of the keys the configuration declares. */
   readonly declaredKeys: ReadonlySet<string>;
 }
@@ -105,6 +105,20 @@ export interface Caller {
   readonly expiresAt: number | null;
   /** Identity headers for the upstream: name, value, name, value. */
   readonly identityFields: readonly string[];
+}
+
+/**
+ * A key that is held in memory, with what a policy made of it. A weak map from one to the other would do as well, but
+ * each entry costs more than to compile the holder, most of it at garbage collection.
+ */
+export interface HeldKey extends KnownKey {
+  compiled: CompiledCaller | null;
+}
+
+export interface CompiledCaller {
+  /** Whose work it is: nobody else may use it. */
+  readonly by: object;
+  readonly caller: Caller | 'undeclared';
 }
 
 /** What a look-up of host, path and method gives. */

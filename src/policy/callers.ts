@@ -4,25 +4,19 @@ import { declaredGrants } from '../config/declared-grants.ts';
 import type { Config } from '../config/schema.ts';
 import type { KeyGrants, KnownKey } from '../core/key-record.ts';
 import { compileNetworks } from '../core/networks.ts';
-import type { Caller, Plan } from '../core/policy.ts';
+import type { Caller, HeldKey, Plan } from '../core/policy.ts';
 import { GrantedScopes } from '../core/scopes.ts';
 
-/**
- * Compiles the look-up of callers. The result is memoised by object, so a key that the cache holds decoded is
- * compiled once a policy.
- */
+/** Compiles the look-up of callers. What comes out for a held key is kept with it, so it is compiled once a policy. */
 export function compileCallers(
   config: Config,
   plans: ReadonlyMap<string, Plan>,
-): (key: KnownKey) => Caller | 'undeclared' {
-  const compiled = new WeakMap<KnownKey, Caller | 'undeclared'>();
+): (key: KnownKey | HeldKey) => Caller | 'undeclared' {
+  const by = {};
   return (key) => {
-    let caller = compiled.get(key);
-    if (caller === undefined) {
-      caller = callerOf(key, config, plans);
-      compiled.set(key, caller);
-    }
-    return caller;
+    if (!('compiled' in key)) return callerOf(key, config, plans);
+    if (key.compiled?.by !== by) key.compiled = { by, caller: callerOf(key, config, plans) };
+    return key.compiled.caller;
   };
 }
 
@@ -78,6 +72,7 @@ function identityFields(
 
 /** Field values are visible ASCII; everything else in an owner's name is percent-encoded as UTF-8. */
 function fieldText(value: string): string {
+  if (PLAIN.test(value)) return value;
   return value
     .toWellFormed()
     .replace(/[^\x20-\x7e]|%|^ | $/gu, (character) =>
@@ -86,3 +81,6 @@ function fieldText(value: string): string {
         : encodeURIComponent(character),
     );
 }
+
+/** What goes out as it is; a scan for it is much cheaper than for what does not. */
+const PLAIN = /^[\x21-\x24\x26-\x7e](?:[\x20-\x24\x26-\x7e]*[\x21-\x24\x26-\x7e])?$/;

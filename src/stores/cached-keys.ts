@@ -4,7 +4,8 @@
 // key's text: a heap dump shows digests.
 import { BOUNDS } from '../core/bounds.ts';
 import { StoreFault } from '../core/fault.ts';
-import type { KeyRecord, KnownKey, Pepper } from '../core/key-record.ts';
+import type { KeyRecord, Pepper } from '../core/key-record.ts';
+import type { HeldKey } from '../core/policy.ts';
 import type { Change, Clock, Found, KeyStore } from '../core/ports.ts';
 import { digestText, newDigest, readDigest } from './digest-index.ts';
 import { KeyTable } from './key-table.ts';
@@ -41,7 +42,7 @@ export class CachedKeys {
   }
 
   /** What is known of a text without asking anybody; undefined where the store has to be asked. */
-  recall(text: string): KnownKey | 'absent' | undefined {
+  recall(text: string): HeldKey | 'absent' | undefined {
     const { now, onEvent } = this.#options;
     const known = this.#known;
     const digest = this.#digest;

@@ -1,11 +1,11 @@
 // The keys in use, as objects, in front of the compact ones: a policy compiles a key once for each object, so a
 // busy key has to stay the same one.
-import type { KnownKey } from '../core/key-record.ts';
+import type { HeldKey } from '../core/policy.ts';
 
 export class DecodedKeys {
   /** Place plus one by slot; 0 where the slot's key is not decoded. */
   readonly #placeOf: Int32Array;
-  readonly #keys: (KnownKey | undefined)[];
+  readonly #keys: (HeldKey | undefined)[];
   readonly #slotAt: Int32Array;
   readonly #bytesAt: Int32Array;
   readonly #wasUsed: Uint8Array;
@@ -36,7 +36,7 @@ export class DecodedKeys {
     return this.#bytes;
   }
 
-  get(slot: number): KnownKey | undefined {
+  get(slot: number): HeldKey | undefined {
     const place = this.#placeOf[slot]! - 1;
     if (place === -1) return undefined;
     this.#wasUsed[place] = 1;
@@ -48,7 +48,7 @@ export class DecodedKeys {
    * and then would push out the busy ones, and live just long enough to become old garbage. A large one is taken at
    * once, for decoding and compiling it takes longer than a request.
    */
-  offer(slot: number, key: KnownKey, bytes: number): void {
+  offer(slot: number, key: HeldKey, bytes: number): void {
     if (--this.#offersLeft === 0) {
       this.#offers.fill(0);
       this.#offersLeft = OFFERS_REMEMBERED * this.#keys.length;
@@ -72,7 +72,7 @@ export class DecodedKeys {
     this.#bytes = 0;
   }
 
-  #keep(slot: number, key: KnownKey, bytes: number): void {
+  #keep(slot: number, key: HeldKey, bytes: number): void {
     if (bytes > this.#mostBytes) return;
     while (this.#bytes + bytes > this.#mostBytes) this.#moveHand();
     const place = this.#freePlace();

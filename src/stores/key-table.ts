@@ -1,6 +1,7 @@
 // The known keys by the digest of a text that finds them: compact texts of what a decision takes, in typed arrays
 // and blocks, and the busiest ones as objects. Bounded by entries and bytes; room is made by second chance.
 import type { KnownKey } from '../core/key-record.ts';
+import type { HeldKey } from '../core/policy.ts';
 import { BlockStore } from './block-store.ts';
 import { DecodedKeys } from './decoded-keys.ts';
 import { DigestIndex } from './digest-index.ts';
@@ -75,7 +76,7 @@ export class KeyTable {
   }
 
   /** The key of a slot, which counts as a use. */
-  read(slot: number): KnownKey {
+  read(slot: number): HeldKey {
     this.#states[slot] = USED;
     return this.#decoded.get(slot) ?? this.#decode(slot);
   }
@@ -120,7 +121,7 @@ export class KeyTable {
     this.#hand = 0;
   }
 
-  #decode(slot: number): KnownKey {
+  #decode(slot: number): HeldKey {
     const textBytes = this.#textBytes[slot]!;
     const key = parseKnownKey(this.#blocks.read(this.#firstBlock[slot]!, textBytes));
     this.#decoded.offer(slot, key, textBytes);

@@ -1,6 +1,7 @@
 // What a decision takes of a key as one short text, for keys that are kept in memory. It never leaves the
 // process, and what was written here is read back as it was.
 import type { KnownKey } from '../core/key-record.ts';
+import type { HeldKey } from '../core/policy.ts';
 
 /** A JSON array: names would take more than the values. */
 export function knownKeyText(key: KnownKey): string {
@@ -9,9 +10,9 @@ export function knownKeyText(key: KnownKey): string {
 }
 
 /** The key of a text that {@link knownKeyText} gave. */
-export function parseKnownKey(text: string): KnownKey {
+export function parseKnownKey(text: string): HeldKey {
   const [id, declared, status, owner, name, roles, scopes, allow, deny, plan, expiresAt] = JSON.parse(text) as Fields;
-  return { id, declared, status, owner, name, roles, scopes, allow, deny, plan, expiresAt };
+  return { id, declared, status, owner, name, roles, scopes, allow, deny, plan, expiresAt, compiled: null };
 }
 
 type Fields = readonly [

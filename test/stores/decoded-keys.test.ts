@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { KnownKey } from '../../src/core/key-record.ts';
+import type { HeldKey } from '../../src/core/policy.ts';
 import { DecodedKeys } from '../../src/stores/decoded-keys.ts';
 
-const KEY = {} as KnownKey;
+const KEY = {} as HeldKey;
 
 /** Offers a key until it is taken, or is not for `times`. */
 function offer(keys: DecodedKeys, slot: number, bytes: number, times = 3): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { KnownKey } from '../../src/core/key-record.ts';
+import type { HeldKey } from '../../src/core/policy.ts';
 import { digestText, newDigest, readDigest } from '../../src/stores/digest-index.ts';
 import { KeyTable, type KeyTableBounds } from '../../src/stores/key-table.ts';
 import { seededNumbers } from '../support/seeded-numbers.ts';
@@ -8,7 +8,7 @@ import { seededNumbers } from '../support/seeded-numbers.ts';
 const ROOMY: KeyTableBounds = { entries: 1_000, bytes: 1024 * 1024, decoded: 16, decodedBytes: 64 * 1024 };
 const FOREVER = Number.POSITIVE_INFINITY;
 
-function keyOf(id: string, differs: Partial<KnownKey> = {}): KnownKey {
+function keyOf(id: string, differs: Partial<HeldKey> = {}): HeldKey {
   return {
     id,
     declared: false,
@@ -21,6 +21,7 @@ function keyOf(id: string, differs: Partial<KnownKey> = {}): KnownKey {
     deny: [],
     plan: 'free',
     expiresAt: null,
+    compiled: null,
     ...differs,
   };
 }
@@ -37,7 +38,7 @@ function tableOf(bounds: Partial<KeyTableBounds> = {}) {
 }
 
 /** What a text finds, also as a use of it. */
-function read(table: KeyTable, text: string): KnownKey | undefined {
+function read(table: KeyTable, text: string): HeldKey | undefined {
   const slot = table.find(digestOf(text));
   return slot === -1 ? undefined : table.read(slot);
 }
@@ -145,7 +146,7 @@ test('it answers as a plain map does, through any order of keeping, reading, for
   const { seed, below } = seededNumbers();
   const bounds = { entries: 200, bytes: 24 * 1024, decoded: 8, decodedBytes: 1_024 };
   const { table } = tableOf(bounds);
-  const model = new Map<string, { key: KnownKey; foundAtMs: number }>();
+  const model = new Map<string, { key: HeldKey; foundAtMs: number }>();
   for (let step = 0; step < 60_000; step++) {
     const text = `text ${below(300)}`;
     switch (below(8)) {
