@@ -33,30 +33,34 @@ export function authenticateKey(keys: KeyFinder, guard: AddressGuard): Check<Nee
     if (classifyKeyText(policy.credentials.prefix, text) === 'malformed')
       return failed('malformed', guard.failed(source));
     const recalled = keys.recall(text);
-    return recalled === undefined ? askStore(text) : conclude(judge(request, recalled), 0);
-
-    async function askStore(asked: string): Promise<Verdict> {
-      try {
-        const { found, refusedMs } = await guard.attempt(
-          source,
-          async () => judge(request, await keys.lookUp(asked)),
-          (judged) => typeof judged !== 'string',
-        );
-        return found === undefined ? blocked(refusedMs) : conclude(found, refusedMs, true);
-      } catch (fault) {
-        if (fault instanceof StoreFault) return deny('store_unavailable', { retryAfterS: 1, detail: fault.message });
-        throw fault;
-      }
-    }
-
-    function conclude(judged: Caller | KeyFlaw, refusedMs: number, isCounted = false): Verdict {
-      if (typeof judged === 'string') return failed(judged, isCounted ? refusedMs : guard.failed(source));
-      guard.passed(source);
-      learn.caller = judged;
-      learn.admission = 'key';
-      return undefined;
-    }
+    if (recalled === undefined) return askStore(keys, guard, request, learn, text);
+    const judged = judge(request, recalled);
+    if (typeof judged === 'string') return failed(judged, guard.failed(source));
+    return passed(guard, source, learn, judged);
   };
+}
+
+/** The guard counts the attempt before the store is asked. */
+async function askStore(
+  keys: KeyFinder,
+  guard: AddressGuard,
+  request: Readonly<Needs>,
+  learn: CallerKnown,
+  text: string,
+): Promise<Verdict> {
+  try {
+    const { found: judged, refusedMs } = await guard.attempt(
+      request.source,
+      async () => judge(request, await keys.lookUp(text)),
+      (each) => typeof each !== 'string',
+    );
+    if (judged === undefined) return blocked(refusedMs);
+    if (typeof judged === 'string') return failed(judged, refusedMs);
+    return passed(guard, request.source, learn, judged);
+  } catch (fault) {
+    if (fault instanceof StoreFault) return deny('store_unavailable', { retryAfterS: 1, detail: fault.message });
+    throw fault;
+  }
 }
 
 /** The holder of what was found, or what is wrong with it. */
@@ -69,6 +73,12 @@ export function judge(
   const state = keyState(found, caller === 'undeclared' ? null : caller.expiresAt, request.acceptedAtMs);
   if (state !== 'active') return state;
   return caller;
+}
+
+function passed(guard: AddressGuard, source: string, learn: CallerKnown, caller: Caller): undefined {
+  guard.passed(source);
+  learn.caller = caller;
+  learn.admission = 'key';
 }
 
 function failed(flaw: KeyFlaw, refusedMs: number): Denial {
