@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { HeldKey } from '../../src/core/policy.ts';
+import { BOUNDS } from '../../src/core/bounds.ts';
 import { digestText, newDigest, readDigest } from '../../src/stores/digest-index.ts';
 import { KeyTable, type KeyTableBounds } from '../../src/stores/key-table.ts';
 import { seededNumbers } from '../support/seeded-numbers.ts';
@@ -84,6 +85,18 @@ test('there are never more keys than the bound, and those in use stay', () => {
     assert.equal(table.size, Math.min(at + 1, 100));
   }
   assert.equal(evicted.count, 900);
+});
+
+test('a hundred thousand ordinary keys fit into the bounds in force', () => {
+  const { cachedKeys, cachedKeyBytes, decodedKeys, decodedKeyBytes } = BOUNDS;
+  const bounds = { entries: cachedKeys, bytes: cachedKeyBytes, decoded: decodedKeys, decodedBytes: decodedKeyBytes };
+  const { table, evicted } = tableOf(bounds);
+  for (let at = 0; at < 100_000; at++) {
+    table.keep(digestOf(`text ${at}`), keyOf(`key-number-${at}`, { allow: ['203.0.113.0/24'] }), 1, FOREVER);
+  }
+  assert.equal(table.size, 100_000);
+  assert.equal(evicted.count, 0);
+  assert.ok(table.bytes <= 20 * 1024 * 1024, `${table.bytes} bytes`);
 });
 
 test('texts never take more than the bound on bytes, and the last one is always there', () => {
