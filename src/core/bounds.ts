@@ -56,6 +56,8 @@ export const BOUNDS = {
   logBufferBytes: 4 * 1024 * 1024,
   /** Log lines that go out in one write, bytes. */
   logChunkBytes: 64 * 1024,
+  /** How long a log line waits for others to go out with, ms. */
+  logDelayMs: 10,
   /** Field value in a log line, characters. */
   logFieldLength: 512,
   /** A configuration file, bytes. */

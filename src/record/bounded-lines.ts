@@ -25,7 +25,8 @@ export class BoundedLines {
   #spare: Buffer | undefined;
   /** Of all lines that have not gone out yet. */
   #heldBytes = 0;
-  #isScheduled = false;
+  #timer: NodeJS.Timeout | undefined;
+  #isDue = false;
   #isClosed = false;
   #onIdle: (() => void) | undefined;
   dropped = 0;
@@ -53,14 +54,16 @@ export class BoundedLines {
       return;
     }
     this.#append(line, bytes);
-    if (this.#sending !== undefined || this.#isScheduled) return;
-    this.#isScheduled = true;
-    setImmediate(() => this.#send());
+    if (this.#sending === undefined) this.#schedule();
   }
 
   async close(withinMs: number): Promise<void> {
     this.#isClosed = true;
-    if (this.#heldBytes > 0) await this.#idle(withinMs);
+    if (this.#heldBytes > 0) {
+      const idle = this.#idle(withinMs);
+      this.#send();
+      await idle;
+    }
     process.off('exit', this.#onExit);
   }
 
@@ -78,9 +81,21 @@ export class BoundedLines {
     this.#heldBytes += bytes;
   }
 
-  /** Lines of one turn of the event loop, or of the time the last chunk took, go out in one write, up to a chunk. */
+  /** A write costs more than all lines in it, so a chunk that is not full waits a little for more. */
+  #schedule(): void {
+    if (this.#full.size === 0) {
+      this.#timer ??= setTimeout(() => this.#send(), BOUNDS.logDelayMs);
+    } else if (!this.#isDue) {
+      this.#isDue = true;
+      setImmediate(() => this.#send());
+    }
+  }
+
   #send(): void {
-    this.#isScheduled = false;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#isDue = false;
+    if (this.#sending !== undefined) return;
     const chunk = this.#next();
     if (chunk === undefined) {
       this.#onIdle?.();
@@ -92,7 +107,8 @@ export class BoundedLines {
       this.#sending = undefined;
       this.#heldBytes -= chunk.end;
       if (chunk.buffer.length === this.#chunkBytes) this.#spare = chunk.buffer;
-      this.#send();
+      if (this.#isClosed || this.#full.size > 0) this.#send();
+      else if (this.#heldBytes > 0) this.#schedule();
     });
   }
 

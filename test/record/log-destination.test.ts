@@ -22,11 +22,14 @@ class SlowOutlet implements Outlet {
 
   writeLast(): void {}
 
+  /** Takes the next chunk, once it is offered. */
   async take(): Promise<void> {
-    await new Promise(setImmediate);
-    const take = this.#take;
+    const take = await eventually(() => {
+      assert.ok(this.#take, 'nothing is offered');
+      return this.#take;
+    });
     this.#take = undefined;
-    take?.();
+    take();
   }
 }
 
