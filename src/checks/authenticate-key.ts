@@ -3,9 +3,8 @@
 import { classifyKeyText } from '../core/api-key.ts';
 import { type Check, type Denial, deny, type Verdict } from '../core/decision.ts';
 import { StoreFault } from '../core/fault.ts';
-import { keyState } from '../core/key-record.ts';
-import type { Caller } from '../core/policy.ts';
-import type { Found } from '../core/ports.ts';
+import { keyState, type KnownKey } from '../core/key-record.ts';
+import type { Caller, HeldKey } from '../core/policy.ts';
 import type { KeyFlaw } from '../core/reasons.ts';
 import type { Accepted, CallerKnown, GuardPassed, RouteKnown } from '../core/request.ts';
 import type { AddressGuard } from './address-guard.ts';
@@ -14,9 +13,9 @@ import { readCredential } from './read-credential.ts';
 /** Where keys are looked up by their text. */
 export interface KeyFinder {
   /** What is known without asking anybody; undefined where the store has to be asked. */
-  recall(text: string): Found | undefined;
+  recall(text: string): HeldKey | 'absent' | undefined;
   /** Asks the store. @throws {StoreFault} where it cannot be asked */
-  lookUp(text: string): Promise<Found>;
+  lookUp(text: string): Promise<KnownKey | 'absent'>;
 }
 
 type Needs = Accepted & GuardPassed & RouteKnown;
@@ -34,47 +33,52 @@ export function authenticateKey(keys: KeyFinder, guard: AddressGuard): Check<Nee
     if (classifyKeyText(policy.credentials.prefix, text) === 'malformed')
       return failed('malformed', guard.failed(source));
     const recalled = keys.recall(text);
-    if (recalled === undefined) return askStore(keys, guard, text, request, learn);
+    if (recalled === undefined) return askStore(keys, guard, request, learn, text);
     const judged = judge(request, recalled);
-    return typeof judged === 'string' ? failed(judged, guard.failed(source)) : passed(judged, guard, source, learn);
+    if (typeof judged === 'string') return failed(judged, guard.failed(source));
+    return passed(guard, source, learn, judged);
   };
 }
 
+/** The guard counts the attempt before the store is asked. */
 async function askStore(
   keys: KeyFinder,
   guard: AddressGuard,
-  text: string,
-  request: Needs,
+  request: Readonly<Needs>,
   learn: CallerKnown,
+  text: string,
 ): Promise<Verdict> {
-  const { source } = request;
   try {
-    const { found, refusedMs } = await guard.attempt(
-      source,
+    const { found: judged, refusedMs } = await guard.attempt(
+      request.source,
       async () => judge(request, await keys.lookUp(text)),
-      (judged) => typeof judged !== 'string',
+      (each) => typeof each !== 'string',
     );
-    if (found === undefined) return blocked(refusedMs);
-    return typeof found === 'string' ? failed(found, refusedMs) : passed(found, guard, source, learn);
+    if (judged === undefined) return blocked(refusedMs);
+    if (typeof judged === 'string') return failed(judged, refusedMs);
+    return passed(guard, request.source, learn, judged);
   } catch (fault) {
     if (fault instanceof StoreFault) return deny('store_unavailable', { retryAfterS: 1, detail: fault.message });
     throw fault;
   }
 }
 
-function passed(caller: Caller, guard: AddressGuard, source: string, learn: CallerKnown): undefined {
-  guard.passed(source);
-  learn.caller = caller;
-  learn.admission = 'key';
-}
-
 /** The holder of what was found, or what is wrong with it. */
-export function judge(request: Pick<Accepted, 'policy' | 'acceptedAtMs'>, found: Found): Caller | KeyFlaw {
+export function judge(
+  request: Pick<Accepted, 'policy' | 'acceptedAtMs'>,
+  found: KnownKey | 'absent',
+): Caller | KeyFlaw {
   if (found === 'absent') return 'unknown';
   const caller = request.policy.callerOf(found);
   const state = keyState(found, caller === 'undeclared' ? null : caller.expiresAt, request.acceptedAtMs);
   if (state !== 'active') return state;
   return caller;
+}
+
+function passed(guard: AddressGuard, source: string, learn: CallerKnown, caller: Caller): undefined {
+  guard.passed(source);
+  learn.caller = caller;
+  learn.admission = 'key';
 }
 
 function failed(flaw: KeyFlaw, refusedMs: number): Denial {

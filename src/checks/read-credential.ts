@@ -1,6 +1,6 @@
 // Finds the credential in the raw fields and the query. There has to be exactly one: two, wherever they
 // stand, could be read differently by whoever comes behind.
-import { fieldValues, isField } from '../core/fields.ts';
+import { isField } from '../core/fields.ts';
 import type { CredentialPlaces } from '../core/policy.ts';
 
 /** The one credential's text, none, or more than one. */
@@ -12,8 +12,15 @@ export type Credential =
 export function readCredential(places: CredentialPlaces, rawHeaders: readonly string[], query: string): Credential {
   let text: string | undefined;
   let count = 0;
+  let authorizations = 0;
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    const found = credentialIn(places, rawHeaders[at]!, rawHeaders[at + 1]!);
+    const name = rawHeaders[at]!;
+    let found: string | undefined;
+    if (isField(name, places.header)) found = rawHeaders[at + 1]!.trim();
+    if (places.acceptsBearer && isField(name, 'authorization')) {
+      authorizations++;
+      found ??= bearerIn(rawHeaders[at + 1]!);
+    }
     if (found === undefined) continue;
     text = found;
     count++;
@@ -24,24 +31,20 @@ export function readCredential(places: CredentialPlaces, rawHeaders: readonly st
       count++;
     }
   }
-  if (
-    count > 1 ||
-    (places.acceptsBearer && text !== undefined && fieldValues(rawHeaders, 'authorization').length > 1)
-  ) {
-    return MANY;
-  }
-  return text === undefined ? NONE : { kind: 'one', text };
+  if (text === undefined) return NONE;
+  return count > 1 || authorizations > 1 ? MANY : { kind: 'one', text };
 }
 
 const NONE: Credential = { kind: 'none' };
 const MANY: Credential = { kind: 'many' };
-const BEARER = /^bearer(?:[ \t]+(.*))?$/is;
+const BEARER = 'bearer';
 
-function credentialIn(places: CredentialPlaces, name: string, value: string): string | undefined {
-  if (isField(name, places.header)) return value.trim();
-  if (!places.acceptsBearer || !isField(name, 'authorization')) return undefined;
-  const bearer = BEARER.exec(value.trim());
-  return bearer ? (bearer[1] ?? '').trim() : undefined;
+/** What follows the scheme; undefined for another scheme. */
+function bearerIn(field: string): string | undefined {
+  const value = field.trim();
+  if (value.slice(0, BEARER.length).toLowerCase() !== BEARER) return undefined;
+  const next = value.charAt(BEARER.length);
+  return next === '' || next === ' ' || next === '\t' ? value.slice(BEARER.length).trim() : undefined;
 }
 
 /** Values of a parameter in a canonical query, one character a byte like a field's value. */

@@ -17,7 +17,6 @@ import { declarationsOf } from '../manage/declarations.ts';
 import { KeyService } from '../manage/key-service.ts';
 import { compilePolicy } from '../policy/compile.ts';
 import type { KeyUses } from '../record/key-uses.ts';
-import { openPacedOutput } from '../record/log-destination.ts';
 import { createLog, type Log } from '../record/log.ts';
 import { createMetrics, type Metrics } from '../record/metrics.ts';
 import { createRecorder } from '../record/record.ts';
@@ -103,7 +102,7 @@ export async function createEnforcement(options: EnforcementOptions, adopt: Adop
 /** Builds the enforcement of a worker, whose configuration changes only by {@link Enforcement.put}. */
 export function createWorkerEnforcement(handed: Handed, adopt: Adopt): Promise<Enforcement> {
   const { worker, loaded: first, peppers, keyUses, others } = handed;
-  const log = createLog({ level: first.config.log.level, destination: openPacedOutput(), fields: { worker } });
+  const log = createLog({ level: first.config.log.level, fields: { worker } });
   const metrics = createMetrics({ version: VERSION, nodeVersion: process.versions.node, keyUses });
   return open({ first, log, metrics, peppers, adopt, others });
 }

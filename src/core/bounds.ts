@@ -51,9 +51,12 @@ export const BOUNDS = {
   /** A buffer for a large upstream body, bytes, and how many that are not in use are kept. */
   largeReadBytes: 256 * 1024,
   largeReadsKept: 32,
-  /** Cached keys: entries, and bytes by estimate. */
+  /** Cached keys: entries, and bytes of their compact texts. */
   cachedKeys: 100_000,
   cachedKeyBytes: 64 * 1024 * 1024,
+  /** Of these, the busiest are held as objects too: how many, and bytes of their compact texts. */
+  decodedKeys: 4_096,
+  decodedKeyBytes: 8 * 1024 * 1024,
   /** Cached texts that no key has. */
   cachedUnknowns: 10_000,
   /** How long a text is remembered as unknown, ms. */
@@ -83,10 +86,12 @@ export const BOUNDS = {
   /** What is told of the guard between workers at once, sources; how long it is collected, ms. */
   guardNews: 4_096,
   guardNewsMs: 10,
-  /** Between two writes of a worker's log lines to its primary, ms. */
-  logPauseMs: 10,
   /** Log lines waiting for a blocked reader, bytes. */
   logBufferBytes: 4 * 1024 * 1024,
+  /** Log lines that go out in one write, bytes. */
+  logChunkBytes: 64 * 1024,
+  /** How long a log line waits for others to go out with, ms. */
+  logDelayMs: 10,
   /** Field value in a log line, characters. */
   logFieldLength: 512,
   /** A configuration file, bytes. */

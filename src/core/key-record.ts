@@ -1,7 +1,8 @@
 // What is kept of a key, and the two things only the pepper's holder can make: the digest a secret is
 // found by, and the MAC over what the record grants. Who can write to the store but lacks the pepper can
 // neither add a key nor widen one.
-import { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { hkdfSync, timingSafeEqual } from 'node:crypto';
+import { HmacSha256, sha256Text } from './hmac.ts';
 
 /** What a key may do, and whose it is: from its record, or from the configuration for a declared key. */
 export interface KeyGrants {
@@ -17,14 +18,18 @@ export interface KeyGrants {
   readonly expiresAt: number | null;
 }
 
-/** A key as stored. Times are milliseconds since the epoch. */
-export interface KeyRecord extends KeyGrants {
+/** What a decision takes of a key. */
+export interface KnownKey extends KeyGrants {
   readonly id: string;
-  /** Goes up by one with every change; a write names the revision it replaces. */
-  readonly revision: number;
   /** `true`: what it may do stands in the configuration under its id, and the grants here are empty. */
   readonly declared: boolean;
   readonly status: 'active' | 'disabled' | 'revoked';
+}
+
+/** A key as stored. Times are milliseconds since the epoch. */
+export interface KeyRecord extends KnownKey {
+  /** Goes up by one with every change; a write names the revision it replaces. */
+  readonly revision: number;
   readonly meta: Readonly<Record<string, string>>;
   readonly createdAt: number;
   readonly updatedAt: number;
@@ -56,55 +61,57 @@ export const KEY_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 /**
  * The state at a time. `expiresAt` is the one in force: a declared key's stands in the configuration.
  */
-export function keyState(record: Pick<KeyRecord, 'status'>, expiresAt: number | null, nowMs: number): KeyState {
+export function keyState(record: Pick<KnownKey, 'status'>, expiresAt: number | null, nowMs: number): KeyState {
   if (record.status !== 'active') return record.status;
   return expiresAt !== null && expiresAt <= nowMs ? 'expired' : 'active';
 }
 
 /** The pepper's three uses. Holds secret material: never logged, never serialised. */
 export class Pepper {
-  readonly #pepper: Buffer;
-  readonly #macKey: Buffer;
+  readonly #digests: HmacSha256;
+  readonly #macs: HmacSha256;
 
   /** @throws {RangeError} below 32 bytes */
   constructor(pepper: Uint8Array) {
     if (pepper.length < 32) throw new RangeError('a pepper takes at least 32 bytes');
-    this.#pepper = Buffer.from(pepper);
-    this.#macKey = Buffer.from(hkdfSync('sha256', this.#pepper, '', 'portcullis key record mac 1', 32));
+    this.#digests = new HmacSha256(pepper);
+    this.#macs = new HmacSha256(new Uint8Array(hkdfSync('sha256', pepper, '', 'portcullis key record mac 1', 32)));
   }
 
   /** HMAC-SHA-256(pepper, text), base64url. `text` has one character a byte (latin1). */
   digest(text: string): string {
-    return createHmac('sha256', this.#pepper).update(text, 'latin1').digest('base64url');
+    return this.#digests.of(text);
   }
 
   /** The digest under which a key is kept whose plaintext only its holder knows; `sha256` is 32 bytes. */
   digestOfSha256(sha256: Uint8Array): string {
     // A NUL cannot stand in a presented text, so knowing the SHA-256 is not holding the key.
-    return createHmac('sha256', this.#pepper).update('\0sha256\0').update(sha256).digest('base64url');
+    return this.#digests.of(SHA256_MARK + Buffer.from(sha256).toString('latin1'));
   }
 
   /** Both digests a presented text of unknown origin may be kept under. */
   digestsOf(text: string): readonly [string, string] {
-    return [this.digest(text), this.digestOfSha256(createHash('sha256').update(text, 'latin1').digest())];
+    return [this.digest(text), this.#digests.of(SHA256_MARK + sha256Text(text))];
   }
 
   /** The record with its MAC set. */
   seal(record: Omit<KeyRecord, 'mac'>): KeyRecord {
-    return { ...record, mac: this.#mac(record).toString('base64url') };
+    return { ...record, mac: this.#mac(record) };
   }
 
   /** Whether the record is as its writer, who had the pepper, left it. */
   isGenuine(record: KeyRecord): boolean {
     const given = Buffer.from(record.mac, 'base64url');
-    const right = this.#mac(record);
+    const right = Buffer.from(this.#mac(record), 'base64url');
     return given.length === right.length && timingSafeEqual(given, right);
   }
 
-  #mac(record: Omit<KeyRecord, 'mac'>): Buffer {
-    return createHmac('sha256', this.#macKey).update(canonicalText(record)).digest();
+  #mac(record: Omit<KeyRecord, 'mac'>): string {
+    return this.#macs.of(Buffer.from(canonicalText(record)).toString('latin1'));
   }
 }
+
+const SHA256_MARK = '\0sha256\0';
 
 /** One unambiguous text for all that is MACed: a JSON array in fixed order. */
 function canonicalText(record: Omit<KeyRecord, 'mac'>): string {

@@ -63,14 +63,18 @@ export function compileNetworks(allow: readonly string[], deny: readonly string[
 
 /** A set of addresses, as disjoint sorted ranges. */
 class RangeSet {
-  readonly #v4First: number[] = [];
-  readonly #v4Last: number[] = [];
+  readonly #v4First: Uint32Array;
+  readonly #v4Last: Uint32Array;
   readonly #v6First: string[] = [];
   readonly #v6Last: string[] = [];
 
   constructor(ranges: readonly CidrRange[]) {
     const v4 = ranges.filter((range) => range.family === 4).sort((a, b) => a.first - b.first);
-    for (const { first, last } of v4) push(this.#v4First, this.#v4Last, first, last);
+    const firsts: number[] = [];
+    const lasts: number[] = [];
+    for (const { first, last } of v4) push(firsts, lasts, first, last);
+    this.#v4First = Uint32Array.from(firsts);
+    this.#v4Last = Uint32Array.from(lasts);
     const v6 = ranges.filter((range) => range.family === 6).sort((a, b) => (a.first < b.first ? -1 : 1));
     for (const { first, last } of v6) push(this.#v6First, this.#v6Last, first, last);
   }
@@ -93,7 +97,7 @@ function push<T extends number | string>(firsts: T[], lasts: T[], first: T, last
   lasts.push(last);
 }
 
-function within<T extends number | string>(firsts: readonly T[], lasts: readonly T[], value: T): boolean {
+function within<T extends number | string>(firsts: ArrayLike<T>, lasts: ArrayLike<T>, value: T): boolean {
   let low = 0;
   let high = firsts.length - 1;
   while (low <= high) {

@@ -1,6 +1,6 @@
 // What the configuration means, compiled once into an immutable value. A reload swaps one reference; a
 // request keeps the Policy it began with.
-import type { KeyRecord } from './key-record.ts';
+import type { KnownKey } from './key-record.ts';
 import type { Networks } from './networks.ts';
 import type { LimitAlgorithm } from './ports.ts';
 import type { GrantedScopes, ScopeRequirement } from './scopes.ts';
@@ -17,8 +17,8 @@ export interface Policy {
   /** Every route by name, in the order of the configuration. */
   readonly routeList: readonly Route[];
   readonly identity: IdentityHeaders;
-  /** Who a record's holder is under this configuration; memoised. `undeclared`: its declaration is gone. */
-  callerOf(record: KeyRecord): Caller | 'undeclared';
+  /** Who a key's holder is under this configuration; compiled once for a held key. `undeclared`: its declaration is gone. */
+  callerOf(key: KnownKey | HeldKey): Caller | 'undeclared';
   /** Ids of the keys the configuration declares. */
   readonly declaredKeys: ReadonlySet<string>;
 }
@@ -105,6 +105,20 @@ export interface Caller {
   readonly expiresAt: number | null;
   /** Identity headers for the upstream: name, value, name, value. */
   readonly identityFields: readonly string[];
+}
+
+/**
+ * A key that is held in memory, with what a policy made of it. A weak map from one to the other would do as well, but
+ * each entry costs more than to compile the holder, most of it at garbage collection.
+ */
+export interface HeldKey extends KnownKey {
+  compiled: CompiledCaller | null;
+}
+
+export interface CompiledCaller {
+  /** Whose work it is: nobody else may use it. */
+  readonly by: object;
+  readonly caller: Caller | 'undeclared';
 }
 
 /** What a look-up of host, path and method gives. */

@@ -3,7 +3,7 @@
 // nothing more is read: the lines wait where they are made, within the bound there.
 import type { Readable } from 'node:stream';
 import { BOUNDS } from '../core/bounds.ts';
-import type { Outlet } from './log-destination.ts';
+import type { Outlet } from './bounded-lines.ts';
 
 /** Passes on what comes, and resolves at its end. A line without an end, as of a process that was killed, is left out. */
 export async function passLines(source: Readable, outlet: Outlet): Promise<void> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { describe, it } from 'node:test';
-import type { Outlet } from '../../src/record/log-destination.ts';
+import type { Outlet } from '../../src/record/bounded-lines.ts';
 import { passLines } from '../../src/record/passed-lines.ts';
 
 /** Keeps the chunks that it is given; takes them when it is told to. */

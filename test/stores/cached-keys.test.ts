@@ -67,7 +67,9 @@ test('a key is looked up once, then known without asking', async () => {
   const all = await Promise.all([cache.lookUp(TEXT), cache.lookUp(TEXT), cache.lookUp(TEXT)]);
   assert.deepEqual(new Set(all), new Set([record]));
   assert.equal(world.asked, 1);
-  assert.equal(cache.recall(TEXT), record);
+  const { id, declared, status, owner, name, roles, scopes, allow, deny, plan, expiresAt } = record;
+  const known = { id, declared, status, owner, name, roles, scopes, allow, deny, plan, expiresAt };
+  assert.deepEqual(cache.recall(TEXT), { ...known, compiled: null });
   assert.deepEqual(world.events, ['miss', 'hit']);
 });
 
@@ -146,4 +148,33 @@ test('a retiring secret works until its grace ends, cached or not', async () => 
   world.nowMs = 1_005_000;
   assert.equal(cache.recall(TEXT), 'absent');
   assert.equal(await cache.lookUp(TEXT), 'absent');
+});
+
+test('a key that the store no longer has does not come back when the store is heard from again', async () => {
+  let isThere = true;
+  const { cache, world } = fixture(() => Promise.resolve(isThere ? recordOf(TEXT) : 'absent'));
+  await cache.lookUp(TEXT);
+  world.nowMs += 10_001;
+  assert.equal(cache.recall(TEXT), undefined);
+  isThere = false;
+  assert.equal(await cache.lookUp(TEXT), 'absent');
+  world.nowMs += 5_001;
+  world.heardMs = world.nowMs;
+  assert.equal(cache.recall(TEXT), undefined);
+});
+
+test('a change of a rotated key is seen by who holds the new secret and by who holds the retiring one', async () => {
+  const retiring = mintKeyText('ptc_live', randomBytes(32));
+  const secrets = [
+    { digest: CURRENT.digest(TEXT), hint: null, createdAt: 1, endsAt: null },
+    { digest: CURRENT.digest(retiring), hint: null, createdAt: 1, endsAt: 2_000_000 },
+  ];
+  const { cache } = fixture(() => Promise.resolve(recordOf(TEXT, CURRENT, { secrets })));
+  await cache.lookUp(TEXT);
+  await cache.lookUp(retiring);
+  assert.notEqual(cache.recall(TEXT), undefined);
+  assert.notEqual(cache.recall(retiring), undefined);
+  cache.forget({ kind: 'key', id: 'k1' });
+  assert.equal(cache.recall(TEXT), undefined);
+  assert.equal(cache.recall(retiring), undefined);
 });

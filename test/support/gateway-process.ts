@@ -49,6 +49,8 @@ export interface GatewayOptions {
   /** A configuration file that is there already, with its listeners. */
   readonly existing?: { readonly file: string; readonly proxyPort: number; readonly opsPort: number };
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** A descriptor that standard output goes to instead of `log`. */
+  readonly stdout?: number;
 }
 
 /** Starts a gateway and waits until `/readyz` is 200. @throws Error with its output where it ends before that */
@@ -84,14 +86,14 @@ function spawnGateway(
   const child = spawn(process.execPath, [MAIN, 'serve', '-c', configFile], {
     cwd: options.directory,
     env: environment(options.env),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', options.stdout ?? 'pipe', 'pipe'],
   });
   const log: LogLine[] = [];
   const stray: string[] = [];
   let output = '';
   let unfinished = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (output += text));
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     output += text;
     const lines = (unfinished + text).split('\n');
     unfinished = lines.pop() ?? '';
