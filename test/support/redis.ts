@@ -3,6 +3,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
+import { Redis } from 'ioredis';
 import { freePort } from './acceptance-ports.ts';
 import { makeTempDir, type TempDir } from './temp-dir.ts';
 
@@ -11,6 +12,8 @@ export interface RedisOptions {
   readonly config?: Readonly<Record<string, string>>;
   /** A port to use; a free one is found without it. */
   readonly port?: number;
+  /** Finds one that suits better. */
+  readonly findPort?: () => Promise<number>;
   /** `false`: the server is set up but not running until `start`. */
   readonly isStarted?: boolean;
   /** Serves TLS only, with these PEM files. */
@@ -119,11 +122,23 @@ export class TestRedis {
   }
 }
 
+/** Sends one command to a server over a connection of its own. */
+export async function tell({ url }: { readonly url: string }, ...words: [string, ...string[]]): Promise<unknown> {
+  const client = new Redis(url, { retryStrategy: () => null, maxRetriesPerRequest: 0 });
+  client.on('error', () => {});
+  const [name, ...args] = words;
+  try {
+    return await client.call(name, ...args);
+  } finally {
+    client.disconnect();
+  }
+}
+
 /** Starts a server; `dispose` it in an `after` hook. */
 export async function startRedis(options: RedisOptions = {}): Promise<TestRedis> {
   const dir = await makeTempDir();
   for (let attempt = 1; ; attempt += 1) {
-    const redis = new TestRedis(options.port ?? (await freePort()), dir, options);
+    const redis = new TestRedis(options.port ?? (await (options.findPort ?? freePort)()), dir, options);
     if (options.isStarted === false) return redis;
     try {
       await redis.start();
@@ -139,7 +154,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
 }
 
 /** Whether the server answers; over TLS, whether it accepts. */
-function answers(port: number, isTls: boolean): Promise<boolean> {
+export function answers(port: number, isTls: boolean): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = createConnection(port, '127.0.0.1');
     const settle = (isUp: boolean) => {
