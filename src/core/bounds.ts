@@ -68,6 +68,8 @@ export const BOUNDS = {
   storeReconnectMs: 500,
   /** How long a Redis connection that was ended may take to close, ms. */
   storeDisconnectMs: 100,
+  /** How long operations wait for the server that takes over from one that says it serves no longer, ms; never beyond the store's own timeout. */
+  storeHandoverMs: 500,
   /** Sentinels or Cluster nodes that are asked who serves, unless the URL names more. */
   storeGuides: 16,
   /** How long the others are waited for once one of them has answered, ms. */

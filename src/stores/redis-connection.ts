@@ -53,6 +53,8 @@ export class RedisConnection {
   #isOpened = false;
   /** To connect, since the connection was usable: one that is made and found unfit has failed, too. */
   #attempts = 0;
+  /** Until then operations wait for the next server, because the one before has said that there is one. */
+  #handoverUntil = 0;
   #recheck: NodeJS.Timeout | undefined;
 
   /** @throws {UserFault} if the URL is not one */
@@ -122,9 +124,12 @@ export class RedisConnection {
   /** Runs one observed operation of several steps, bounded as a whole. Rejects with a StoreFault. */
   runSteps<T>(operation: StoreOperation, work: (step: Step) => Promise<T>): Promise<T> {
     return runOperation(this.#options.observe, operation, () => {
-      if (this.#state !== 'usable') throw new StoreFault(operation, this.#unusable());
+      const isHandedOver = performance.now() < this.#handoverUntil;
+      if (this.#state !== 'usable' && !isHandedOver) throw new StoreFault(operation, this.#unusable());
       const { timeoutMs } = this.#options;
-      return withinTime(work(this.#stepper()), timeoutMs, `Redis at ${this.address} did not answer in ${timeoutMs} ms`);
+      const step = this.#stepper();
+      const carried = isHandedOver ? this.whenUsable(timeoutMs).then(() => work(step)) : work(step);
+      return withinTime(carried, timeoutMs, `Redis at ${this.address} did not answer in ${timeoutMs} ms`);
     });
   }
 
@@ -186,6 +191,7 @@ export class RedisConnection {
     if (kind === 'moved' && !guides) return this.#refuse(inClusterText(node));
     if (change && kind !== undefined) return this.#leave(change);
     this.#state = 'usable';
+    this.#trouble = 'the connection was closed';
     this.#attempts = 0;
     if (this.#told !== undefined) this.#options.warn('Redis can be used again', this.#facts());
     this.#told = undefined;
@@ -219,13 +225,14 @@ export class RedisConnection {
   #leave(error: Error): void {
     if (this.#state === 'closed') return;
     this.#trouble = error.message;
+    if (this.#state === 'usable') this.#handoverUntil = performance.now() + BOUNDS.storeHandoverMs;
     this.#lost();
   }
 
   #lost(): void {
     if (this.#state === 'closed') return;
     clearTimeout(this.#recheck);
-    this.#detour.close();
+    this.#detour.leave();
     if (this.#state === 'usable') this.#tellOutage();
     this.#state = 'waiting';
   }

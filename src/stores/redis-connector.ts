@@ -86,6 +86,8 @@ class GuidedConnector extends AbstractConnector {
   }
 
   #leave(moved: RedisPlace): void {
-    if (this.#place && placeText(this.#place) !== placeText(moved)) this.stream?.destroy();
+    if (!this.#place || placeText(this.#place) === placeText(moved)) return;
+    this.#tell('error', new Error(`${placeText(moved)} has taken over from ${placeText(this.#place)}`));
+    this.stream?.destroy();
   }
 }

@@ -27,15 +27,26 @@ export class RedisDetour {
   to(place: RedisPlace): Promise<Redis> {
     const to = placeText(place);
     if (this.#connected && this.#to === to && this.#client?.status !== 'end') return this.#connected;
-    this.close();
+    this.leave();
     this.#to = to;
     this.#client = makeNodeClient(this.#options, place);
     this.#connected = connect(this.#client, to);
     return this.#connected;
   }
 
+  /** Asks nothing more of the node; what it was asked is still answered. */
+  leave(): void {
+    const client = this.#client;
+    this.#forget();
+    client?.quit().catch(() => client.disconnect());
+  }
+
   close(): void {
     this.#client?.disconnect();
+    this.#forget();
+  }
+
+  #forget(): void {
     this.#client = undefined;
     this.#connected = undefined;
   }

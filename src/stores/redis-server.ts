@@ -44,7 +44,7 @@ export function redisServer(url: string, tag: string): RedisServer {
   };
   const database: RedisClientOptions = 'database' in parsed.url ? { db: parsed.url.database } : {};
   const optionsAt = ({ host, port }: RedisPlace): RedisClientOptions => ({ ...access, ...database, host, port });
-  const listed = places.map(placeText).join(', ');
+  const listed = [...places.slice(0, LISTED).map(placeText), ...(places.length > LISTED ? ['…'] : [])].join(', ');
   switch (parsed.url.kind) {
     case 'server':
       return {
@@ -92,6 +92,9 @@ export function redisServer(url: string, tag: string): RedisServer {
     };
   }
 }
+
+/** How many places a message lists. */
+const LISTED = 3;
 
 interface Guidance {
   readonly role: string;

@@ -92,7 +92,7 @@ describe('key records in Redis', () => {
 
 describe('the Redis store on a Cluster node', () => {
   it('every key it touches is in one slot, and all but records carry a TTL', async () => {
-    const redis = await startRedis({ config: { 'cluster-enabled': 'yes' } });
+    const redis = await startRedis({ config: { 'cluster-enabled': 'yes', 'cluster-node-timeout': '500' } });
     const client = new Redis(redis.url);
     const store = await openStore(storeSettings(redis.url, { prefix: 'edge.eu-1' }));
     try {

@@ -39,6 +39,14 @@ export class TestCluster {
     throw new Error('the Cluster has one primary');
   }
 
+  /** The replica of a primary. */
+  async replicaOf(primary: TestRedis): Promise<TestRedis> {
+    const [line] = (await tell(primary, 'cluster', 'replicas', this.#idOf(primary))) as string[];
+    const replica = this.nodes.find((node) => line?.startsWith(`${this.#idOf(node)} `));
+    if (!replica) throw new Error(`the node at port ${primary.port} has no replica`);
+    return replica;
+  }
+
   /**
    * Moves the prefix's slot to another primary, key by key, as `redis-cli --cluster reshard` does.
    * @param halfway is waited for once half of the keys have moved
