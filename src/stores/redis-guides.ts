@@ -1,5 +1,5 @@
 // Who serves our keys, where servers take turns: Sentinels and the nodes of a Cluster are asked, all at once, and
-// the newest answer counts. While anybody is connected, one of them is asked again and again, so that a primary
+// the newest answer counts. While anybody is connected, some of them are asked again and again, so that a primary
 // that was replaced is left even where it goes on answering.
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
@@ -33,6 +33,8 @@ interface GuideOptions {
   readonly places: readonly RedisPlace[];
   /** What they are, for messages: `Sentinel`, `node of the Cluster`. */
   readonly role: string;
+  /** How many are asked in turn at each look while all is well. */
+  readonly watched: number;
   /** Asks one over a connection of its own. Rejects with a RedisAbsence, or with what broke. */
   readonly ask: (client: Redis, guide: RedisPlace) => Promise<Sighting>;
   /** Makes the connection, not connected yet. */
@@ -114,11 +116,13 @@ export class RedisGuides {
         return;
       }
       const guides = this.#guides();
-      this.#turn = (this.#turn + 1) % guides.length;
-      const guide = guides[this.#turn];
+      const looks = Array.from({ length: Math.min(this.#options.watched, guides.length) }, async () => {
+        this.#turn = (this.#turn + 1) % guides.length;
+        const sighting = await this.#ask(guides[this.#turn] as RedisPlace);
+        if (sighting.epoch > (this.#newest?.epoch ?? 0)) this.#note(sighting);
+      });
       // One that does not answer is told of by nobody: whoever loses the server asks them all.
-      const sighting = guide && (await this.#ask(guide).catch(() => undefined));
-      if (sighting && sighting.epoch > (this.#newest?.epoch ?? 0)) this.#note(sighting);
+      await Promise.allSettled(looks);
     }
   }
 

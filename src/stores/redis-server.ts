@@ -59,6 +59,8 @@ export function redisServer(url: string, tag: string): RedisServer {
       const { primary } = parsed.url;
       return guided(`${primary} (Sentinels ${listed})`, {
         role: 'Sentinel',
+        // A primary that they put aside goes on taking changes for seconds, which are lost; each may know of it first.
+        watched: BOUNDS.storeGuides,
         // They are offered credentials only if they ask for some.
         access: tls,
         ask: (client, guide) => askSentinel(client, guide, primary, credentials),
@@ -67,15 +69,18 @@ export function redisServer(url: string, tag: string): RedisServer {
     case 'cluster':
       return guided(`${listed} (Cluster)`, {
         role: 'node of the Cluster',
+        // A node that serves no longer says so by itself.
+        watched: 1,
         access,
         ask: (client, guide) => askClusterNode(client, guide, tag),
       });
   }
 
-  function guided(address: string, { role, access: guideAccess, ask }: Guidance): RedisServer {
+  function guided(address: string, { role, watched, access: guideAccess, ask }: Guidance): RedisServer {
     const guides = new RedisGuides({
       places,
       role,
+      watched,
       ask,
       connect: ({ host, port }) => new Redis({ ...GUIDE_OPTIONS, ...guideAccess, host, port }),
     });
@@ -98,6 +103,7 @@ const LISTED = 3;
 
 interface Guidance {
   readonly role: string;
+  readonly watched: number;
   readonly access: RedisClientOptions;
   readonly ask: (client: Redis, guide: RedisPlace) => Promise<Sighting>;
 }

@@ -5,11 +5,12 @@ import { StoreFault } from '../../src/core/fault.ts';
 import type { Change, LimitDemand, Store } from '../../src/core/ports.ts';
 import { openStore } from '../../src/stores/open.ts';
 import { eventually } from '../support/acceptance-wait.ts';
-import { storeSettings } from '../support/backings.ts';
+import { backing, storeSettings } from '../support/backings.ts';
 import { keyRecord } from '../support/key-records.ts';
 import { startCluster, type TestCluster } from '../support/redis-cluster.ts';
 import { tell } from '../support/redis.ts';
 import { StoreLoad } from '../support/store-load.ts';
+import { storeContracts } from './contracts.ts';
 
 const LIMIT = 400;
 const DEMAND: LimitDemand = {
@@ -49,6 +50,8 @@ describe('the store on a Cluster', () => {
       if (!(await store.limits.take([DEMAND])).isAdmitted) return admitted;
     }
   };
+
+  storeContracts('cluster', () => Promise.resolve(backing('cluster', cluster.url, () => Promise.resolve())));
 
   it('a slot that moves under load: exactly the limit passes, no key is lost, a revocation is seen', async () => {
     const told: string[] = [];

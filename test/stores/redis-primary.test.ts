@@ -15,7 +15,7 @@ describe('a primary', () => {
   let store: Store;
   let told: string[] = [];
   before(async () => {
-    [redis, other] = await Promise.all([startRedis(), startRedis()]);
+    [redis, other] = await Promise.all([startRedis({ config: { 'repl-diskless-sync-delay': '0' } }), startRedis()]);
     store = await openStore(storeSettings(redis.url, { warn: (message) => told.push(message) }));
     await store.keys.save(keyRecord(), 0);
     await store.changes.start(() => {});
