@@ -139,11 +139,11 @@ export class RedisGuides {
     let lastError: Error | undefined;
     client.on('error', (error: Error) => (lastError = error));
     try {
-      await client.connect();
+      // ioredis says of an attempt that failed only that the connection is closed.
+      await client.connect().catch((error: unknown) => {
+        throw lastError ?? error;
+      });
       return await this.#options.ask(client, guide);
-    } catch (error) {
-      // ioredis says of a log-in that was refused only that the connection is closed.
-      throw isRefusedLogin(lastError) ? lastError : error;
     } finally {
       client.disconnect();
     }

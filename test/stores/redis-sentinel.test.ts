@@ -27,10 +27,12 @@ const RECOVERY = 'Redis can be used again';
 describe('the store behind Sentinels', () => {
   let servers: TestSentinels;
   const opened: Store[] = [];
+  const loads: StoreLoad[] = [];
   before(async () => {
     servers = await startSentinels();
   });
   after(async () => {
+    await Promise.allSettled(loads.map((load) => load.stop()));
     await Promise.all(opened.map((store) => store.close()));
     await servers.dispose();
   });
@@ -39,6 +41,12 @@ describe('the store behind Sentinels', () => {
     const store = await openStore(storeSettings(servers.url, { prefix, timeoutMs: 1_000, warn }));
     opened.push(store);
     return store;
+  };
+  const startLoad = async (store: Store): Promise<StoreLoad> => {
+    const load = new StoreLoad(store, DEMAND);
+    loads.push(load);
+    await load.start();
+    return load;
   };
   const becomesPrimary = (other: TestRedis) =>
     eventually(
@@ -64,8 +72,7 @@ describe('the store behind Sentinels', () => {
     const seen: Change[] = [];
     await reader.changes.start((change) => seen.push(change));
     await store.keys.save(keyRecord({ id: 'revoked' }), 0);
-    const load = new StoreLoad(store, DEMAND);
-    await load.start();
+    const load = await startLoad(store);
     await eventually(() => assert.ok(load.admitted > 20));
     assert.equal(await store.keys.save(keyRecord({ id: 'revoked', revision: 2, status: 'revoked' }), 1), 'saved');
     const primary = await servers.primary();
