@@ -164,7 +164,8 @@ export class RedisConnection {
       client: () => this.#usableClient(),
       leave: (error: Error) => this.#leave(error),
       whenUsable: (waitMs: number) => this.whenUsable(waitMs),
-      detour: (place: RedisPlace) => this.#detour.to(place),
+      detour: ({ host, port }: RedisPlace) =>
+        this.#detour.to({ host: host === '' ? (this.#server.guides?.newest?.host ?? host) : host, port }),
     };
     return (work, follows = FOLLOWS_ALL) => carryOut(base, work, follows, untilMs);
   }

@@ -1,5 +1,5 @@
 // What a Redis answers in place of doing what it was asked: error codes after which nothing has run, and what
-// they say of where to ask instead. Only codes are read, never the sentences behind them.
+// they say of where to ask instead. Codes are read, and the sentence behind one only where it says no more than ERR.
 import type { RedisPlace } from '../core/redis-url.ts';
 
 /**
@@ -11,16 +11,13 @@ export type Refusal =
   | { readonly kind: 'split' }
   | { readonly kind: 'unfit' };
 
-/**
- * Reads an error that a command ended with; undefined if it is none of these.
- * @param from who answered: a redirection without a host means the same one
- */
-export function refusalOf(error: unknown, from: { readonly host: string } = NOWHERE): Refusal | undefined {
+/** Reads an error that a command ended with; undefined if it is none of these. */
+export function refusalOf(error: unknown): Refusal | undefined {
   const [code = '', , target = ''] = replyOf(error).split(' ');
   switch (code) {
     case 'MOVED':
     case 'ASK':
-      return { kind: code === 'MOVED' ? 'moved' : 'ask', place: placeOf(target, from.host) };
+      return { kind: code === 'MOVED' ? 'moved' : 'ask', place: placeOf(target) };
     case 'TRYAGAIN':
       return { kind: 'split' };
     case 'READONLY':
@@ -53,8 +50,6 @@ export function isUnknownCommand(error: unknown): boolean {
   return /^ERR (?:unknown command|This instance has cluster support disabled)/i.test(replyOf(error));
 }
 
-const NOWHERE = { host: '' };
-
 /** The text of an error that the server itself answered with; a script's is the one that ended it. */
 function replyOf(error: unknown): string {
   if (!(error instanceof Error) || error.name !== 'ReplyError') return '';
@@ -62,7 +57,8 @@ function replyOf(error: unknown): string {
   return error.message.replace(/^ERR Error running script .*?: -?(?=[A-Z]+ )/, '');
 }
 
-function placeOf(target: string, from: string): RedisPlace {
+/** An empty host means the one that answered. */
+function placeOf(target: string): RedisPlace {
   const at = target.lastIndexOf(':');
-  return { host: target.slice(0, at) || from, port: Number(target.slice(at + 1)) };
+  return { host: target.slice(0, at), port: Number(target.slice(at + 1)) };
 }

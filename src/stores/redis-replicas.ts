@@ -18,6 +18,7 @@ export async function isReplicated(client: Redis, waitMs: number): Promise<boole
   } catch (error) {
     // Who may not ask goes without an answer.
     if (error instanceof Error && error.message.startsWith('NOPERM')) return true;
-    throw error;
+    // Not the refusal itself, after which nothing would have run and all of it could be sent again.
+    throw new Error('the primary was lost before a replica had the change; see whether it was made', { cause: error });
   }
 }
