@@ -7,7 +7,7 @@ import { parseCidr } from '../core/networks.ts';
 import { parsePathPattern } from '../core/path-pattern.ts';
 import { GRANT_PATTERN, SCOPE_PATTERN } from '../core/scopes.ts';
 import { parseSecretReference } from '../secrets/reference.ts';
-import { parseStoreUrl } from './store-url.ts';
+import { parseStoreUrl, STORE_URL_FORMS } from './store-url.ts';
 import { DURATION_PATTERN, durationMs, EXPIRY_PATTERN, expiryMs, SIZE_PATTERN, sizeBytes } from './units.ts';
 
 /** The error of a value of the wrong type, or of none. */
@@ -234,9 +234,9 @@ export const secretReference = z
 
 /** The problem never repeats the text: it may hold a password. */
 export const storeUrl = z
-  .string({ error: 'takes a store URL, sqlite:PATH, redis://host:port/db or rediss://host:port/db' })
+  .string({ error: `takes a store URL, ${STORE_URL_FORMS}` })
   .superRefine((value, context) => {
     const store = parseStoreUrl(value);
     if (!store.ok) context.addIssue({ code: 'custom', message: store.problem });
   })
-  .meta({ title: 'store URL', pattern: '^(?:sqlite|rediss?):.' });
+  .meta({ title: 'store URL', pattern: '^(?:sqlite|rediss?(?:\\+(?:sentinel|cluster))?):.' });

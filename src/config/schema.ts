@@ -188,7 +188,9 @@ export const configSchema = fields({
   store: fields({
     url: storeUrl
       .default('sqlite:data/portcullis.db')
-      .describe('`sqlite:PATH`, `redis://[user:pass@]host:port/db` or `rediss://…`.'),
+      .describe(
+        '`sqlite:PATH`, `redis://[user:pass@]host:port/db`, `redis+sentinel://[user:pass@]h1:p1,h2:p2/NAME` or `redis+cluster://[user:pass@]h1:p1,h2:p2`; `rediss` for `redis` is the same over TLS.',
+      ),
     prefix: matching('store prefix', /^[A-Za-z0-9._-]{1,64}$/, '1 to 64 letters, digits, dots, dashes and underscores')
       .default('portcullis')
       .describe('First part of every Redis key: letters, digits, dots, dashes and underscores.'),

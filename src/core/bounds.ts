@@ -122,8 +122,22 @@ export const BOUNDS = {
   storeConnectMs: 2_000,
   /** A Redis connection that owes an answer and stays silent is dropped, ms; never before the store's own timeout. */
   storeSilenceMs: 1_000,
-  /** Longest pause between two attempts to connect, ms. */
+  /** Longest pause between two attempts to connect, ms; the first is of 25 ms. */
   storeReconnectMs: 500,
+  /** How long a Redis connection that was ended may take to close, ms. */
+  storeDisconnectMs: 100,
+  /** How long operations wait for the server that takes over from one that says it serves no longer, ms; never beyond the store's own timeout. */
+  storeHandoverMs: 500,
+  /** Sentinels or Cluster nodes that are asked who serves, unless the URL names more. */
+  storeGuides: 16,
+  /** How long the others are waited for once one of them has answered, ms. */
+  storeGuideGraceMs: 150,
+  /** Between two times that one connection has them asked, at the least, ms. */
+  storeGuidePauseMs: 100,
+  /** Between two looks at who serves while all is well, ms. */
+  storeWatchMs: 1_000,
+  /** Longest pause before a command is sent again that Redis refused to run, ms; the first is of 10 ms. */
+  storeRetryMs: 200,
   /** How long a read of the change feed waits for a change (Redis), or pauses between two looks (SQLite), ms. */
   changeBlockMs: 250,
   changePollMs: 50,

@@ -7,6 +7,9 @@ import { BOUNDS } from '../core/bounds.ts';
 import { KEY_ID_PATTERN } from '../core/key-record.ts';
 import type { Change, ChangeFeed, Clock } from '../core/ports.ts';
 import type { RedisConnection } from './redis-connection.ts';
+import { FOLLOWS_ASK } from './redis-errand.ts';
+import { changeRefusal } from './redis-fitness.ts';
+import { refusalOf } from './redis-refusal.ts';
 import type { Warn } from './settings.ts';
 
 const READ_AT_ONCE = 1_000;
@@ -82,28 +85,17 @@ export class RedisChanges implements ChangeFeed {
   /** Takes up the stream at its end. What was cached before that may be out of date, but for the first time. */
   async #begin(isFirst: boolean): Promise<void> {
     const askedMs = this.#clock();
-    this.#position = await this.#end(this.#redis.usableClient);
+    this.#position = await this.#askPrimary((client) => this.#end(client));
     if (!isFirst) this.#onChange({ kind: 'reset' });
     this.#heardMs = askedMs;
     this.#isFailureTold = false;
   }
 
   async #readOn(): Promise<void> {
-    const client = this.#redis.usableClient;
     const askedMs = this.#clock();
-    const reply = streams.parse(
-      await client.xread(
-        'COUNT',
-        READ_AT_ONCE,
-        'BLOCK',
-        BOUNDS.changeBlockMs,
-        'STREAMS',
-        this.#stream,
-        this.#position.id,
-      ),
-    );
+    const reply = streams.parse(await this.#askPrimary((client) => this.#read(client)));
     const read = reply?.[0]?.[1] ?? [];
-    if (read.length === 0) return this.#checkPlace(client);
+    if (read.length === 0) return this.#checkPlace();
     this.#pass(read);
     this.#heardMs = askedMs;
   }
@@ -121,15 +113,32 @@ export class RedisChanges implements ChangeFeed {
   }
 
   /** After a silence: the stream must still have our last entry at its end, or newer ones that are read next. */
-  async #checkPlace(client: Redis): Promise<void> {
+  async #checkPlace(): Promise<void> {
     const askedMs = this.#clock();
-    const end = await this.#end(client);
+    const end = await this.#askPrimary((client) => this.#end(client));
     if (isLater(end.id, this.#position.id)) return;
     if (end.id !== this.#position.id) {
       this.#position = end;
       this.#onChange({ kind: 'reset' });
     }
     this.#heardMs = askedMs;
+  }
+
+  /**
+   * Asks where the stream is just now, and only whoever could take a change: a server that was demoted or cut off
+   * answers too, and knows nothing of what others were told.
+   */
+  #askPrimary<T>(question: (client: Redis) => Promise<T>): Promise<T> {
+    return this.#redis.send(async (client) => {
+      const [refusal, answer] = await Promise.all([changeRefusal(client, this.#stream), question(client)]);
+      if (refusal) throw refusal;
+      return answer;
+    }, FOLLOWS_ASK);
+  }
+
+  #read(client: Redis): Promise<unknown> {
+    const { changeBlockMs } = BOUNDS;
+    return client.xread('COUNT', READ_AT_ONCE, 'BLOCK', changeBlockMs, 'STREAMS', this.#stream, this.#position.id);
   }
 
   async #end(client: Redis): Promise<Position> {
@@ -139,7 +148,7 @@ export class RedisChanges implements ChangeFeed {
 
   /** A lost connection is told of elsewhere; what Redis answers instead of the stream is told here, once. */
   #tellFailure(error: unknown): void {
-    if (this.#isStopped || this.#isFailureTold || !this.#redis.isUsable) return;
+    if (this.#isStopped || this.#isFailureTold || !this.#redis.isUsable || refusalOf(error)) return;
     this.#isFailureTold = true;
     this.#warn('The change feed cannot be read; trying until it can', {
       redis: this.#redis.address,

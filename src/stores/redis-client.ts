@@ -2,10 +2,13 @@
 // is sent twice, and a peer that owes an answer and stays silent is dropped.
 import { Redis } from 'ioredis';
 import { BOUNDS } from '../core/bounds.ts';
-import { UserFault } from '../core/fault.ts';
+import type { RedisPlace } from '../core/redis-url.ts';
+import { reconnectPauseMs } from './redis-connector.ts';
+import { refusalOf } from './redis-refusal.ts';
+import type { RedisClientOptions, RedisServer } from './redis-server.ts';
 
 interface ClientOptions {
-  readonly url: string;
+  readonly server: RedisServer;
   readonly timeoutMs: number;
   /** What the connection is for, as `CLIENT LIST` shows it. */
   readonly name: string;
@@ -17,12 +20,29 @@ interface ClientOptions {
 
 /**
  * Makes a client that is not connected yet; it reconnects by itself once `connect` was called.
- * @throws {UserFault} if the URL is not one
+ * @param pauseMs how long it waits before it does, by how often it has failed
  */
-export function makeRedisClient(options: ClientOptions): Redis {
-  checkUrl(options.url);
-  const { url, timeoutMs, name, blockMs = 0, commandTimeoutMs } = options;
-  const client = new Redis(url, {
+export function makeRedisClient(options: ClientOptions, pauseMs = reconnectPauseMs): Redis {
+  const { server } = options;
+  return quietClient({
+    ...clientOptions(options),
+    ...server.options,
+    retryStrategy: pauseMs,
+    reconnectOnError: (error) => isLeftBehind(error, server),
+  });
+}
+
+/** Makes a client of one certain node, not connected yet; it does not reconnect. */
+export function makeNodeClient(options: ClientOptions, place: RedisPlace): Redis {
+  return quietClient({
+    ...clientOptions(options),
+    ...options.server.optionsAt(place),
+    retryStrategy: () => null,
+  });
+}
+
+function clientOptions({ timeoutMs, name, blockMs = 0, commandTimeoutMs }: ClientOptions): RedisClientOptions {
+  return {
     lazyConnect: true,
     connectionName: name,
     protocol: 2,
@@ -31,35 +51,32 @@ export function makeRedisClient(options: ClientOptions): Redis {
     maxRetriesPerRequest: 0,
     connectTimeout: Math.max(BOUNDS.storeConnectMs, timeoutMs),
     socketTimeout: Math.max(BOUNDS.storeSilenceMs, timeoutMs) + blockMs,
-    disconnectTimeout: 100,
+    disconnectTimeout: BOUNDS.storeDisconnectMs,
     maxLoadingRetryTime: BOUNDS.storeReconnectMs,
-    retryStrategy: (attempt) => Math.min(attempt * 25, BOUNDS.storeReconnectMs),
-    // A server that became a replica keeps the connection open; the address may lead to the new primary.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
     ...(commandTimeoutMs !== undefined && { commandTimeout: commandTimeoutMs }),
-  });
-  // Without a listener ioredis prints every failed attempt. The connection says once what matters.
+  };
+}
+
+/** Without a listener ioredis prints every failed attempt. The connection says once what matters. */
+function quietClient(options: RedisClientOptions): Redis {
+  const client = new Redis(options);
   client.on('error', () => {});
   return client;
 }
 
-/** `host:port` of a Redis URL, for messages: never its credentials. */
-export function redisAddress(url: string): string {
-  const { hostname, port } = new URL(url);
-  return `${hostname}:${port || '6379'}`;
-}
-
-function checkUrl(url: string): void {
-  const parsed = URL.parse(url);
-  if (
-    !parsed ||
-    parsed.hostname === '' ||
-    !/^\/?\d*$/.test(parsed.pathname) ||
-    parsed.search !== '' ||
-    parsed.hash !== ''
-  )
-    throw new UserFault(
-      'store.url is not a Redis URL; write redis://user:password@host:6379/0, or rediss:// for TLS.',
-      78,
-    );
+/** Whether the connection leads to a server that serves our keys no longer, though it stays open. */
+function isLeftBehind(error: Error, { guides }: RedisServer): boolean {
+  const refusal = refusalOf(error);
+  switch (refusal?.kind) {
+    case 'moved':
+      if (refusal.place.host !== '') guides?.heardOf(refusal.place);
+      return true;
+    case 'unfit':
+      // At the address of a single server there may be a new primary by now.
+      return true;
+    case 'ask':
+    case 'split':
+    case undefined:
+      return false;
+  }
 }

@@ -4,14 +4,25 @@ import type { Redis } from 'ioredis';
 import { BOUNDS } from '../core/bounds.ts';
 import { StoreFault, UserFault } from '../core/fault.ts';
 import type { StoreObserver } from '../core/ports.ts';
+import type { RedisPlace } from '../core/redis-url.ts';
 import { runOperation, withinTime, type StoreOperation } from './operations.ts';
-import { makeRedisClient, redisAddress } from './redis-client.ts';
-import { evictionPolicy, evictionRefusal } from './redis-eviction.ts';
+import { makeRedisClient } from './redis-client.ts';
+import { reconnectPauseMs } from './redis-connector.ts';
+import { RedisDetour } from './redis-detour.ts';
+import { carryOut, FOLLOWS_ALL, type Follows } from './redis-errand.ts';
+import { changeRefusal, evictionRefusal } from './redis-fitness.ts';
+import { RedisAbsence } from './redis-guides.ts';
+import { redisNames } from './redis-names.ts';
+import { isRefusedLogin, refusalOf } from './redis-refusal.ts';
 import type { RedisScript } from './redis-script.ts';
+import { redisServer, type RedisServer } from './redis-server.ts';
 import type { Warn } from './settings.ts';
 
 interface ConnectionOptions {
   readonly url: string;
+  readonly prefix: string;
+  /** What the URL and prefix name, where other connections share it. */
+  readonly server?: RedisServer;
   readonly timeoutMs: number;
   readonly name: string;
   readonly blockMs?: number;
@@ -19,13 +30,19 @@ interface ConnectionOptions {
   readonly warn: Warn;
 }
 
+/** Sends commands: each step finds its own way to the node that has its keys. */
+export type Step = <T>(work: (client: Redis) => Promise<T>, follows?: Follows) => Promise<T>;
+
 /** `waiting`: no connection, or one not checked yet. `refused`: the server is unfit. */
 type State = 'waiting' | 'usable' | 'refused' | 'closed';
 
 export class RedisConnection {
   readonly address: string;
   readonly #options: ConnectionOptions;
+  readonly #server: RedisServer;
+  readonly #stream: string;
   readonly #client: Redis;
+  readonly #detour: RedisDetour;
   readonly #waiters = new Set<() => void>();
   #state: State = 'waiting';
   /** Why operations are rejected just now. */
@@ -33,13 +50,22 @@ export class RedisConnection {
   /** What the log was last told, until the connection is usable again. */
   #told: string | undefined;
   #isOpening = false;
+  #isOpened = false;
+  /** To connect, since the connection was usable: one that is made and found unfit has failed, too. */
+  #attempts = 0;
+  /** Until then operations wait for the next server, because the one before has said that there is one. */
+  #handoverUntil = 0;
   #recheck: NodeJS.Timeout | undefined;
 
   /** @throws {UserFault} if the URL is not one */
   constructor(options: ConnectionOptions) {
     this.#options = options;
-    this.#client = makeRedisClient(options);
-    this.address = redisAddress(options.url);
+    const server = options.server ?? redisServer(options.url, options.prefix);
+    this.#server = server;
+    this.#stream = redisNames(options.prefix).changes;
+    this.#client = makeRedisClient({ ...options, server }, () => reconnectPauseMs((this.#attempts += 1)));
+    this.#detour = new RedisDetour({ ...options, server });
+    this.address = server.address;
     this.#client.on('error', (error: Error) => this.#sawError(error));
     this.#client.on('close', () => this.#lost());
     this.#client.on('ready', () => void this.#check());
@@ -48,15 +74,27 @@ export class RedisConnection {
   /**
    * Connects. Resolves once the connection is usable, or after a bounded wait if Redis cannot be reached; it
    * then goes on trying by itself.
-   * @throws {UserFault} if Redis answers, but refuses the credentials or would evict keys
+   * @throws {UserFault} if Redis answers, but is not what the URL says, refuses the credentials or would evict keys
    */
   async open(): Promise<void> {
+    this.#isOpened = true;
     this.#isOpening = true;
     this.#client.connect().catch(() => {});
     await this.whenUsable(Math.max(BOUNDS.storeConnectMs, this.#options.timeoutMs));
     this.#isOpening = false;
     if (this.#state === 'refused') throw new UserFault(this.#trouble);
     if (this.#state === 'waiting') this.#tellOutage();
+  }
+
+  /** Connects at the first call. Resolves once the connection is usable or refused, at most after the store's timeout. */
+  async opened(): Promise<void> {
+    if (!this.#isOpened) this.open().catch(() => {});
+    await this.whenUsable(this.#options.timeoutMs);
+  }
+
+  /** How long a change may wait for a replica and still be answered in time, ms. */
+  get replicaWaitMs(): number {
+    return Math.ceil(this.#options.timeoutMs / 2);
   }
 
   get isUsable(): boolean {
@@ -80,10 +118,18 @@ export class RedisConnection {
 
   /** Runs one observed operation, bounded by the store's timeout. Rejects with a StoreFault. */
   run<T>(operation: StoreOperation, work: (client: Redis) => Promise<T>): Promise<T> {
+    return this.runSteps(operation, (step) => step(work));
+  }
+
+  /** Runs one observed operation of several steps, bounded as a whole. Rejects with a StoreFault. */
+  runSteps<T>(operation: StoreOperation, work: (step: Step) => Promise<T>): Promise<T> {
     return runOperation(this.#options.observe, operation, () => {
-      if (this.#state !== 'usable') throw new StoreFault(operation, this.#unusable());
+      const isHandedOver = performance.now() < this.#handoverUntil;
+      if (this.#state !== 'usable' && !isHandedOver) throw new StoreFault(operation, this.#unusable());
       const { timeoutMs } = this.#options;
-      return withinTime(work(this.#client), timeoutMs, `Redis at ${this.address} did not answer in ${timeoutMs} ms`);
+      const step = this.#stepper();
+      const carried = isHandedOver ? this.whenUsable(timeoutMs).then(() => work(step)) : work(step);
+      return withinTime(carried, timeoutMs, `Redis at ${this.address} did not answer in ${timeoutMs} ms`);
     });
   }
 
@@ -94,13 +140,12 @@ export class RedisConnection {
     keys: readonly string[],
     values: readonly (string | number)[],
   ): Promise<unknown> {
-    return this.run(operation, (client) => script.run(client, keys, values));
+    return this.runSteps(operation, (step) => step((client) => script.run(client, keys, values), script.follows));
   }
 
-  /** The client, for what is no store operation: the change feed's blocking reads. Rejects while it is not usable. */
-  get usableClient(): Redis {
-    if (this.#state !== 'usable') throw new Error(this.#unusable());
-    return this.#client;
+  /** Sends commands that are no store operation: the change feed's. Rejects while the connection is not usable. */
+  send<T>(work: (client: Redis) => Promise<T>, follows: Follows): Promise<T> {
+    return this.#stepper()(work, follows);
   }
 
   /** Drops the connection; what is under way rejects. */
@@ -109,21 +154,47 @@ export class RedisConnection {
     this.#trouble = 'it is closed';
     clearTimeout(this.#recheck);
     this.#wake();
+    this.#detour.close();
     this.#client.disconnect();
   }
 
+  #stepper(): Step {
+    const untilMs = performance.now() + this.#options.timeoutMs;
+    const base = {
+      client: () => this.#usableClient(),
+      leave: (error: Error) => this.#leave(error),
+      whenUsable: (waitMs: number) => this.whenUsable(waitMs),
+      detour: ({ host, port }: RedisPlace) =>
+        this.#detour.to({ host: host === '' ? (this.#server.guides?.newest?.host ?? host) : host, port }),
+    };
+    return (work, follows = FOLLOWS_ALL) => carryOut(base, work, follows, untilMs);
+  }
+
+  #usableClient(): Redis {
+    if (this.#state !== 'usable') throw new Error(this.#unusable());
+    return this.#client;
+  }
+
   async #check(): Promise<void> {
+    const { node, guides } = this.#server;
     let refusal: string | undefined;
+    let change: Error | undefined;
     try {
-      refusal = evictionRefusal(await evictionPolicy(this.#client), this.address);
+      refusal = await evictionRefusal(this.#client, node);
+      change = await changeRefusal(this.#client, this.#stream);
     } catch {
       // The connection was lost meanwhile: the next one is checked again.
       return;
     }
     if (this.#state === 'closed' || this.#client.status !== 'ready') return;
     if (refusal !== undefined) return this.#refuse(refusal);
+    const kind = refusalOf(change)?.kind;
+    if (kind === 'moved' && !guides) return this.#refuse(inClusterText(node));
+    if (change && kind !== undefined) return this.#leave(change);
     this.#state = 'usable';
-    if (this.#told !== undefined) this.#options.warn('Redis can be used again', { redis: this.address });
+    this.#trouble = 'the connection was closed';
+    this.#attempts = 0;
+    if (this.#told !== undefined) this.#options.warn('Redis can be used again', this.#facts());
     this.#told = undefined;
     this.#wake();
   }
@@ -144,12 +215,25 @@ export class RedisConnection {
       this.#refuse(
         `Redis at ${this.address} refuses the credentials in store.url; correct its user and password (${error.message}).`,
       );
-    else this.#trouble = error.message === '' ? error.name : error.message;
+    else if (error instanceof RedisAbsence && error.isFinal) this.#refuse(`store.url does not fit: ${error.message}.`);
+    else {
+      this.#trouble = error.message === '' ? error.name : error.message;
+      if (error instanceof RedisAbsence && this.#state === 'refused') this.#state = 'waiting';
+    }
+  }
+
+  /** The server serves no longer; ioredis has dropped the connection to it, or is about to. */
+  #leave(error: Error): void {
+    if (this.#state === 'closed') return;
+    this.#trouble = error.message;
+    if (this.#state === 'usable') this.#handoverUntil = performance.now() + BOUNDS.storeHandoverMs;
+    this.#lost();
   }
 
   #lost(): void {
     if (this.#state === 'closed') return;
     clearTimeout(this.#recheck);
+    this.#detour.leave();
     if (this.#state === 'usable') this.#tellOutage();
     this.#state = 'waiting';
   }
@@ -162,7 +246,12 @@ export class RedisConnection {
   #tell(what: string, message: string, fields: Record<string, unknown> = {}): void {
     if (this.#told === what) return;
     this.#told = what;
-    this.#options.warn(message, { redis: this.address, ...fields });
+    this.#options.warn(message, { ...this.#facts(), ...fields });
+  }
+
+  #facts(): Record<string, unknown> {
+    const { node, guides } = this.#server;
+    return guides ? { redis: this.address, node } : { redis: this.address };
   }
 
   #unusable(): string {
@@ -174,9 +263,6 @@ export class RedisConnection {
   }
 }
 
-/** Whether Redis answered the log-in with an error code that says so. */
-function isRefusedLogin(error: Error): boolean {
-  return (
-    error.name === 'ReplyError' && /^(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR invalid password)/.test(error.message)
-  );
+function inClusterText(node: string): string {
+  return `Redis at ${node} is a node of a Cluster, and another one has Portcullis's keys; write redis+cluster://${node} in store.url.`;
 }

@@ -1,22 +1,45 @@
 // The scripts behind the Redis key store. Each runs as one atomic step; every key it touches carries the
 // prefix's hash tag, also those it finds by what other keys hold.
+import { FOLLOWS_OWNER } from './redis-errand.ts';
 import { RedisScript } from './redis-script.ts';
 
 /**
- * KEYS: digest keys. ARGV: first part of record keys.
- * Returns the text of every record a digest leads to; an empty text where it leads to nothing readable.
+ * Lua that reads a record's text: empty if there is none that can be read. While a slot is on its way to another
+ * node, a key that is not declared may be there already; that is an error, never an empty text.
  */
-export const FIND = new RedisScript(`
+const TEXT_OF = `
+local function text_of(key)
+  local text = redis.pcall('GET', key)
+  if type(text) == 'string' then return text end
+  if type(text) == 'table' and text.err and not string.find(text.err, 'WRONGTYPE', 1, true) then error(text.err, 0) end
+  return ''
+end
+`;
+
+/**
+ * KEYS: digest keys. ARGV: first part of record keys, changes.
+ * Returns the text of every record a digest leads to; an empty text where it leads to nothing readable. A server
+ * that could not take a change, because it was demoted or cut off, does not know of those that others took: its
+ * refusal is the answer.
+ */
+export const FIND = new RedisScript(
+  `
+${TEXT_OF}
+local change = redis.pcall('XDEL', ARGV[2], '0-0')
+if type(change) == 'table' and change.err then
+  for _, code in ipairs({'READONLY', 'NOREPLICAS'}) do
+    if string.find(change.err, code, 1, true) then return change end
+  end
+end
 local found = {}
 for _, key in ipairs(KEYS) do
   local id = redis.pcall('GET', key)
-  if type(id) == 'string' then
-    local text = redis.pcall('GET', ARGV[1] .. id)
-    found[#found + 1] = type(text) == 'string' and text or ''
-  end
+  if type(id) == 'string' then found[#found + 1] = text_of(ARGV[1] .. id) end
 end
 return found
-`);
+`,
+  FOLLOWS_OWNER,
+);
 
 /** KEYS: record. Returns its text, empty if it cannot be read, nil if there is none. */
 export const READ = new RedisScript(`
@@ -77,15 +100,16 @@ return 1
  * KEYS: ids. ARGV: lower bound, how many, first part of record keys.
  * Returns the next ids and their records' texts, empty where one cannot be read.
  */
-export const LIST = new RedisScript(`
+export const LIST = new RedisScript(
+  `
+${TEXT_OF}
 local ids = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], '+', 'LIMIT', 0, ARGV[2])
 local texts = {}
-for i, id in ipairs(ids) do
-  local text = redis.pcall('GET', ARGV[3] .. id)
-  texts[i] = type(text) == 'string' and text or ''
-end
+for i, id in ipairs(ids) do texts[i] = text_of(ARGV[3] .. id) end
 return {ids, texts}
-`);
+`,
+  FOLLOWS_OWNER,
+);
 
 /**
  * KEYS: the active, disabled and revoked sets. ARGV: now, ms.

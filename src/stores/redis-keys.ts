@@ -5,9 +5,12 @@ import { StoreFault } from '../core/fault.ts';
 import type { KeyRecord, KeyState } from '../core/key-record.ts';
 import type { Found, KeyStore } from '../core/ports.ts';
 import { parseRecord, recordText } from './record-text.ts';
-import type { RedisConnection } from './redis-connection.ts';
+import type { RedisConnection, Step } from './redis-connection.ts';
+import { changeRefusal } from './redis-fitness.ts';
 import { COUNT, FIND, LIST, READ, SAVE } from './redis-keys-scripts.ts';
 import type { RedisNames } from './redis-names.ts';
+import { isKeyElsewhere, refusalOf } from './redis-refusal.ts';
+import { isReplicated } from './redis-replicas.ts';
 import type { Warn } from './settings.ts';
 
 const nullableText = z.string().nullable();
@@ -17,19 +20,30 @@ const counts = z.tuple([z.int(), z.int(), z.int(), z.int()]);
 
 export class RedisKeys implements KeyStore {
   readonly #redis: RedisConnection;
+  readonly #writer: RedisConnection;
   readonly #names: RedisNames;
   readonly #warn: Warn;
 
-  constructor(redis: RedisConnection, names: RedisNames, warn: Warn) {
+  /** @param writer a connection for changes, opened at the first: they wait for a replica, and nothing else may */
+  constructor(redis: RedisConnection, writer: RedisConnection, names: RedisNames, warn: Warn) {
     this.#redis = redis;
+    this.#writer = writer;
     this.#names = names;
     this.#warn = warn;
   }
 
   async findByDigest(digests: readonly string[]): Promise<Found> {
     const keys = digests.map((digest) => this.#names.digest + digest);
-    const reply = await this.#redis.script('find', FIND, keys, [this.#names.record]);
-    for (const text of expect('find', texts, reply)) {
+    const found = await this.#redis.runSteps('find', async (step) => {
+      try {
+        const { record, changes } = this.#names;
+        return await step((client) => FIND.run(client, keys, [record, changes]), FIND.follows);
+      } catch (error) {
+        if (!isBetweenNodes(error)) throw error;
+        return await this.#findOneByOne(step, keys);
+      }
+    });
+    for (const text of expect('find', texts, found)) {
       const record = this.#read(text);
       // The index is only a hint: the record itself has to hold the digest.
       if (record?.secrets.some(({ digest }) => digests.includes(digest))) return record;
@@ -48,20 +62,28 @@ export class RedisKeys implements KeyStore {
     const { active, disabled, revoked, ids, changes } = this.#names;
     const sets = { active, disabled, revoked };
     const others = Object.values(sets).filter((name) => name !== sets[record.status]);
-    const reply = await this.#redis.script(
-      'save',
-      SAVE,
-      [
-        this.#names.record + record.id,
-        ids,
-        sets[record.status],
-        ...others,
-        changes,
-        ...record.secrets.map(({ digest }) => this.#names.digest + digest),
-      ],
-      [record.id, expected, recordText(record), record.expiresAt ?? '+inf', this.#names.digest, BOUNDS.changeLogLength],
-    );
-    return reply === 1 ? 'saved' : 'conflict';
+    const keys = [
+      this.#names.record + record.id,
+      ids,
+      sets[record.status],
+      ...others,
+      changes,
+      ...record.secrets.map(({ digest }) => this.#names.digest + digest),
+    ];
+    const score = record.expiresAt ?? '+inf';
+    const text = recordText(record);
+    const values = [record.id, expected, text, score, this.#names.digest, BOUNDS.changeLogLength];
+    return await this.#redis.runSteps('save', async () => {
+      await this.#writer.opened();
+      return await this.#writer.send(async (client) => {
+        if ((await SAVE.run(client, keys, values)) !== 1) return 'conflict';
+        if (!(await isReplicated(client, this.#writer.replicaWaitMs)))
+          this.#warn('a key was changed, but no replica of Redis has confirmed it; a failover now would undo it', {
+            key: record.id,
+          });
+        return 'saved';
+      }, SAVE.follows);
+    });
   }
 
   async *list(filter: { readonly owner?: string } = {}): AsyncGenerator<KeyRecord> {
@@ -91,6 +113,21 @@ export class RedisKeys implements KeyStore {
     return { active: withActive - expired, expired, disabled: disabledCount, revoked: revokedCount };
   }
 
+  /** While the slot is on its way to another node: each key is asked for where it is just now. */
+  async #findOneByOne(step: Step, keys: readonly string[]): Promise<string[]> {
+    await step(async (client) => {
+      const refusal = await changeRefusal(client, this.#names.changes);
+      if (refusal) throw refusal;
+    });
+    const get = (key: string) => step((client) => client.get(key)).catch(unlessOfAnotherType);
+    const found: string[] = [];
+    for (const key of keys) {
+      const id = await get(key);
+      if (id !== null) found.push((await get(this.#names.record + id)) ?? '');
+    }
+    return found;
+  }
+
   /** The record of a text, if it is one, and the one asked for. */
   #read(text: string, id?: string): KeyRecord | undefined {
     const record = parseRecord(text);
@@ -98,6 +135,18 @@ export class RedisKeys implements KeyStore {
     this.#warn('a key record in Redis cannot be read and counts as absent', id === undefined ? {} : { key: id });
     return undefined;
   }
+}
+
+/** Whether a server refused because some of the keys are on another one just now. */
+function isBetweenNodes(error: unknown): boolean {
+  const kind = refusalOf(error)?.kind;
+  return kind === 'ask' || kind === 'split' || isKeyElsewhere(error);
+}
+
+/** What is of another Redis type is none of ours, and counts as nothing. */
+function unlessOfAnotherType(error: unknown): null {
+  if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return null;
+  throw error;
 }
 
 function expect<T>(operation: string, shape: z.ZodType<T>, reply: unknown): T {

@@ -2,12 +2,16 @@
 // SCRIPT FLUSH). A script that is not known has not run, so sending it again counts nothing twice.
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import { FOLLOWS_ALL, type Follows } from './redis-errand.ts';
 
 export class RedisScript {
+  /** The refusals of a server after which it may be sent again. */
+  readonly follows: Follows;
   readonly #text: string;
   readonly #hash: string;
 
-  constructor(text: string) {
+  constructor(text: string, follows: Follows = FOLLOWS_ALL) {
+    this.follows = follows;
     this.#text = text;
     this.#hash = createHash('sha1').update(text).digest('hex');
   }

@@ -1,5 +1,7 @@
-// The store on Redis: a connection for operations, one for the change feed, one for the guard's library.
+// The store on Redis: a connection for operations, one for the change feed, one each for changes of keys
+// and for the guard's library, made when they are needed.
 import type { Redis } from 'ioredis';
+import { BOUNDS } from '../core/bounds.ts';
 import type { Store } from '../core/ports.ts';
 import { redisAttempts } from './attempts.ts';
 import { RedisChanges } from './redis-changes.ts';
@@ -8,23 +10,19 @@ import { RedisConnection } from './redis-connection.ts';
 import { RedisKeys } from './redis-keys.ts';
 import { RedisLimits } from './redis-limits.ts';
 import { redisNames } from './redis-names.ts';
-import { BOUNDS } from '../core/bounds.ts';
+import { redisServer } from './redis-server.ts';
 import type { StoreSettings } from './settings.ts';
 
 /** See `openStore`. */
 export async function openRedisStore(settings: StoreSettings): Promise<Store> {
   const { url, prefix, timeoutMs, clock, observe, warn } = settings;
   const names = redisNames(prefix);
-  const redis = new RedisConnection({ url, timeoutMs, observe, warn, name: 'portcullis' });
-  const feed = new RedisConnection({
-    url,
-    timeoutMs,
-    observe: () => {},
-    // What befalls the server is told once, by the connection for operations.
-    warn: () => {},
-    name: 'portcullis-changes',
-    blockMs: BOUNDS.changeBlockMs,
-  });
+  const server = redisServer(url, prefix);
+  const redis = new RedisConnection({ url, prefix, server, timeoutMs, observe, warn, name: 'portcullis' });
+  // What befalls the server is told once, by the connection for operations.
+  const quiet = { url, prefix, server, timeoutMs, observe: () => {}, warn: () => {} };
+  const feed = new RedisConnection({ ...quiet, name: 'portcullis-changes', blockMs: BOUNDS.changeBlockMs });
+  const writer = new RedisConnection({ ...quiet, name: 'portcullis-writer' });
   const changes = new RedisChanges(feed, names.changes, clock, warn);
   let guard: Redis | undefined;
   try {
@@ -34,11 +32,11 @@ export async function openRedisStore(settings: StoreSettings): Promise<Store> {
     throw error;
   }
   return {
-    keys: new RedisKeys(redis, names, warn),
+    keys: new RedisKeys(redis, writer, names, warn),
     limits: new RedisLimits(redis, names),
     changes,
     attempts(options) {
-      guard ??= makeRedisClient({ url, timeoutMs, name: 'portcullis-guard', commandTimeoutMs: timeoutMs });
+      guard ??= makeRedisClient({ server, timeoutMs, name: 'portcullis-guard', commandTimeoutMs: timeoutMs });
       return redisAttempts(guard, names, options, timeoutMs, observe);
     },
     async ping() {
@@ -47,6 +45,7 @@ export async function openRedisStore(settings: StoreSettings): Promise<Store> {
     async close() {
       await changes.stop();
       guard?.disconnect();
+      writer.close();
       redis.close();
     },
   };

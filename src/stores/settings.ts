@@ -5,7 +5,7 @@ import type { Clock, StoreObserver } from '../core/ports.ts';
 export type Warn = (message: string, fields?: Record<string, unknown>) => void;
 
 export interface StoreSettings {
-  /** `sqlite:PATH`, `redis://…` or `rediss://…`. */
+  /** `sqlite:PATH`, or a Redis: one server, behind Sentinels or a Cluster. */
   readonly url: string;
   /** First part of every Redis key: letters, digits, dot, dash and underscore. */
   readonly prefix: string;

@@ -143,10 +143,10 @@ describe('check', () => {
     ],
     [
       'what this version has not got yet',
-      'version: 1\ncredentials:\n  pepper: vault:secret/pepper\n  previousPeppers: [aws-sm:pepper]\nworkers: 2\nstore:\n  url: redis+sentinel://127.0.0.1:1/main\nlisten:\n  http: strict\nROUTES',
+      'version: 1\ncredentials:\n  pepper: vault:secret/pepper\n  previousPeppers: [aws-sm:pepper]\nworkers: 2\nstore:\n  url: redis+tls://127.0.0.1:1/main\nlisten:\n  http: strict\nROUTES',
       /:3:\d+ credentials\.pepper: .*vault/,
       /:4:\d+ credentials\.previousPeppers\[0\]: .*aws-sm/,
-      /:7:\d+ store\.url: .*sentinel/,
+      /:7:\d+ store\.url: is not a store; write .*redis:/,
       /:9:\d+ listen\.http: .*strict/,
     ],
     [

@@ -1,13 +1,6 @@
-// The contract suites of the stores' ports, on every store there is.
+// The contract suites of the stores' ports, on every store that one process of a test has for itself. A Cluster and
+// Sentinels run them in the files where they are started.
 import { BACKINGS } from '../support/backings.ts';
-import { attemptCounterContract } from './attempt-counter.contract.ts';
-import { changeFeedContract } from './change-feed.contract.ts';
-import { keyStoreContract } from './key-store.contract.ts';
-import { limitStoreContract } from './limit-store.contract.ts';
+import { storeContracts } from './contracts.ts';
 
-for (const { name, make } of BACKINGS) {
-  keyStoreContract(name, make);
-  limitStoreContract(name, make);
-  changeFeedContract(name, make);
-  attemptCounterContract(name, make);
-}
+for (const { name, make } of BACKINGS) storeContracts(name, make);

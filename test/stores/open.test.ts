@@ -6,8 +6,8 @@ import { storeSettings } from '../support/backings.ts';
 
 describe('a store URL that is none', () => {
   const cases: Readonly<Record<string, RegExp>> = {
-    'redis+sentinel://h1:1,h2:2/main': /begins with redis\+sentinel:, which is not supported/,
-    'redis+cluster://h1:1,h2:2': /begins with redis\+cluster:, which is not supported/,
+    'redis+sentinel://h1:1,h2:2': /write redis\+sentinel:\/\/.*\/NAME/,
+    'redis+cluster://h1:1,h2:2/1': /write redis\+cluster:\/\//,
     'postgres://localhost/x': /begins with postgres:/,
     'data/portcullis.db': /has no scheme/,
     'sqlite:': /write sqlite:PATH/,

@@ -1,9 +1,12 @@
-// A store behind TLS: `rediss://` with a certificate authority of one's own, as NODE_EXTRA_CA_CERTS gives it.
+// A store behind TLS: one Redis, one behind a Sentinel and a Cluster, with a certificate authority of one's own, as
+// NODE_EXTRA_CA_CERTS gives it.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { startRedis, type TestRedis } from '../support/redis.ts';
+import { eventually } from '../support/acceptance-wait.ts';
+import { startRedis, tell, type TestRedis } from '../support/redis.ts';
+import { PRIMARY, startSentinel, type TestSentinel } from '../support/redis-sentinel.ts';
 import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
 
 const run = promisify(execFile);
@@ -24,6 +27,8 @@ console.log(outcome, told.join());
 describe('a store behind TLS', { concurrency: true }, () => {
   let dir: TempDir;
   let redis: TestRedis;
+  let node: TestRedis;
+  let sentinel: TestSentinel;
 
   before(async () => {
     dir = await makeTempDir();
@@ -34,24 +39,47 @@ describe('a store behind TLS', { concurrency: true }, () => {
     const address = ['-addext', 'subjectAltName=IP:127.0.0.1', '-addext', 'basicConstraints=critical,CA:FALSE'];
     const issued = ['-CA', ca, '-CAkey', caKey, '-subj', '/CN=redis', '-keyout', key, '-out', cert];
     await run('openssl', ['req', '-x509', ...curve, ...issued, ...address]);
-    redis = await startRedis({ tls: { ca, cert, key } });
+    const tls = { ca, cert, key };
+    const clustered = { 'cluster-enabled': 'yes', 'cluster-node-timeout': '500', 'tls-cluster': 'yes' };
+    [redis, node] = await Promise.all([startRedis({ tls }), startRedis({ tls, config: clustered })]);
+    sentinel = await startSentinel(redis, { quorum: 1, tls });
+    await tell(node, 'cluster', 'addslotsrange', '0', '16383');
+    await eventually(async () => assert.match(String(await tell(node, 'cluster', 'info')), /cluster_state:ok/));
   });
   after(async () => {
-    await redis.dispose();
+    await sentinel.dispose();
+    await Promise.all([redis.dispose(), node.dispose()]);
     await dir.remove();
   });
 
-  const ask = async (env: NodeJS.ProcessEnv): Promise<string> => {
-    const args = ['--input-type=module', '-e', PROGRAM, redis.url];
+  const ask = async (url: string, env: NodeJS.ProcessEnv): Promise<string> => {
+    const args = ['--input-type=module', '-e', PROGRAM, url];
     const { stdout } = await run(process.execPath, args, { env: { ...process.env, ...env } });
     return stdout.trim();
   };
+  const urls: Readonly<Record<string, () => string>> = {
+    'one Redis': () => redis.url,
+    'a Redis behind a Sentinel': () => `rediss+sentinel://127.0.0.1:${sentinel.port}/${PRIMARY}`,
+    'a Cluster': () => `rediss+cluster://127.0.0.1:${node.port}`,
+  };
 
-  it('works with an authority of its own', async () => {
-    assert.equal(await ask({ NODE_EXTRA_CA_CERTS: dir.file('ca.pem') }), 'answered');
-  });
+  for (const [what, url] of Object.entries(urls)) {
+    it(`${what}: works with an authority of its own`, async () => {
+      assert.equal(await ask(url(), { NODE_EXTRA_CA_CERTS: dir.file('ca.pem') }), 'answered');
+    });
 
-  it('a certificate of an unknown authority is not accepted, and the reason is told', async () => {
-    assert.match(await ask({ NODE_EXTRA_CA_CERTS: '' }), /^StoreFault .*(?:certificate|issuer)/);
+    it(`${what}: a certificate of an unknown authority is not accepted, and the reason is told`, async () => {
+      assert.match(await ask(url(), { NODE_EXTRA_CA_CERTS: '' }), /^StoreFault .*(?:certificate|issuer)/);
+    });
+  }
+
+  it('a server without TLS is not used', async () => {
+    const plain = await startRedis();
+    try {
+      const url = `rediss+cluster://:secret@127.0.0.1:${plain.port}`;
+      assert.match(await ask(url, { NODE_EXTRA_CA_CERTS: dir.file('ca.pem') }), /^StoreFault /);
+    } finally {
+      await plain.dispose();
+    }
   });
 });

@@ -13,6 +13,14 @@ export async function freePort(): Promise<number> {
   }
 }
 
+/** One that is free together with the one `apart` above it, as a Cluster node's bus port is. */
+export async function freePortPair(apart: number): Promise<number> {
+  for (;;) {
+    const port = await freePort();
+    if (port + apart < HIGHEST && (await isFree(port + apart))) return port;
+  }
+}
+
 function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();

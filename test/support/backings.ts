@@ -7,7 +7,7 @@ import { startRedis } from './redis.ts';
 import { makeTempDir } from './temp-dir.ts';
 
 export interface Backing {
-  readonly name: 'redis' | 'sqlite';
+  readonly name: 'redis' | 'sqlite' | 'cluster' | 'sentinel';
   readonly url: string;
   /** Opens the store once more; `dispose` closes it. */
   open(overrides?: Partial<StoreSettings>): Promise<Store>;
@@ -42,7 +42,8 @@ export async function sqliteBacking(): Promise<Backing> {
   return backing('sqlite', `sqlite:${dir.file('data/store.db')}`, () => dir.remove());
 }
 
-function backing(name: Backing['name'], url: string, end: () => Promise<void>): Backing {
+/** A store at a URL; `dispose` closes what was opened of it, then calls `end`. */
+export function backing(name: Backing['name'], url: string, end: () => Promise<void>): Backing {
   const opened: Store[] = [];
   return {
     name,

@@ -3,18 +3,27 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
+import { Redis } from 'ioredis';
 import { freePort } from './acceptance-ports.ts';
 import { makeTempDir, type TempDir } from './temp-dir.ts';
+
+export interface PemFiles {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string;
+}
 
 export interface RedisOptions {
   /** Lines of redis.conf, over the defaults here: nothing saved, nothing appended. */
   readonly config?: Readonly<Record<string, string>>;
   /** A port to use; a free one is found without it. */
   readonly port?: number;
+  /** Finds one that suits better. */
+  readonly findPort?: () => Promise<number>;
   /** `false`: the server is set up but not running until `start`. */
   readonly isStarted?: boolean;
   /** Serves TLS only, with these PEM files. */
-  readonly tls?: { readonly cert: string; readonly key: string; readonly ca: string };
+  readonly tls?: PemFiles;
 }
 
 /** One server. After `stop` or `kill`, `start` runs it again on the same port and directory. */
@@ -33,14 +42,7 @@ export class TestRedis {
     this.#isTls = tls !== undefined;
     this.url = `${tls ? 'rediss' : 'redis'}://127.0.0.1:${port}`;
     this.#config = {
-      port: tls ? '0' : String(port),
-      ...(tls && {
-        'tls-port': String(port),
-        'tls-cert-file': tls.cert,
-        'tls-key-file': tls.key,
-        'tls-ca-cert-file': tls.ca,
-        'tls-auth-clients': 'no',
-      }),
+      ...listenerConfig(port, tls),
       bind: '127.0.0.1',
       dir: dir.path,
       save: '',
@@ -119,11 +121,37 @@ export class TestRedis {
   }
 }
 
+/** Lines that have a server or a Sentinel listen at a port, over TLS if PEM files are given. */
+export function listenerConfig(port: number, tls: PemFiles | undefined): Readonly<Record<string, string>> {
+  if (!tls) return { port: String(port) };
+  return {
+    port: '0',
+    'tls-port': String(port),
+    'tls-cert-file': tls.cert,
+    'tls-key-file': tls.key,
+    'tls-ca-cert-file': tls.ca,
+    'tls-auth-clients': 'no',
+  };
+}
+
+/** Sends one command to a server over a connection of its own. */
+export async function tell({ url }: { readonly url: string }, ...words: [string, ...string[]]): Promise<unknown> {
+  const tls = url.startsWith('rediss:') ? { tls: { rejectUnauthorized: false } } : {};
+  const client = new Redis(url, { ...tls, retryStrategy: () => null, maxRetriesPerRequest: 0 });
+  client.on('error', () => {});
+  const [name, ...args] = words;
+  try {
+    return await client.call(name, ...args);
+  } finally {
+    client.disconnect();
+  }
+}
+
 /** Starts a server; `dispose` it in an `after` hook. */
 export async function startRedis(options: RedisOptions = {}): Promise<TestRedis> {
   const dir = await makeTempDir();
   for (let attempt = 1; ; attempt += 1) {
-    const redis = new TestRedis(options.port ?? (await freePort()), dir, options);
+    const redis = new TestRedis(options.port ?? (await (options.findPort ?? freePort)()), dir, options);
     if (options.isStarted === false) return redis;
     try {
       await redis.start();
@@ -139,7 +167,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
 }
 
 /** Whether the server answers; over TLS, whether it accepts. */
-function answers(port: number, isTls: boolean): Promise<boolean> {
+export function answers(port: number, isTls: boolean): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = createConnection(port, '127.0.0.1');
     const settle = (isUp: boolean) => {

@@ -1,0 +1,24 @@
+// A change that a replica has, too, survives the loss of the primary: Redis itself answers as soon as the primary
+// has it.
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+
+/** Of ROLE: the kind of server, its offset, and, of a primary, the replicas that follow it. */
+const primaryRole = z.tuple([z.literal('master'), z.int(), z.array(z.unknown())]);
+
+/**
+ * Waits until one replica has what was written on this connection, and tells whether it has; without any replica
+ * there is nothing to wait for.
+ * @throws {Error} if the server is lost or demoted meanwhile: what was written may be lost, too
+ */
+export async function isReplicated(client: Redis, waitMs: number): Promise<boolean> {
+  try {
+    const [, , replicas] = primaryRole.parse(await client.role());
+    return replicas.length === 0 || (await client.wait(1, waitMs)) > 0;
+  } catch (error) {
+    // Who may not ask goes without an answer.
+    if (error instanceof Error && error.message.startsWith('NOPERM')) return true;
+    // Not the refusal itself, after which nothing would have run and all of it could be sent again.
+    throw new Error('the primary was lost before a replica had the change; see whether it was made', { cause: error });
+  }
+}
