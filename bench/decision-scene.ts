@@ -18,6 +18,7 @@ import { parseTarget } from '../src/core/target.ts';
 import { RequestState } from '../src/decide/request-state.ts';
 import type { Peppers } from '../src/secrets/peppers.ts';
 import { CachedKeys } from '../src/stores/cached-keys.ts';
+import { LeasedLimits } from '../src/stores/leased-limits.ts';
 import { GATEWAY_ENV } from './gateway-config.ts';
 import { storeKeys } from './gateway-keys.ts';
 import { ALLOWED, type KeySet } from './keys.ts';
@@ -40,16 +41,22 @@ export async function openDecision(config: ConfigInput, keys: KeySet): Promise<D
   const peppers = await storeKeys(config, keys.all, ALLOWED);
   const enforcement = await createEnforcement({ config, env: GATEWAY_ENV }, () => undefined);
   const { policy } = enforcement.inForce();
+  const limits = new LeasedLimits(enforcement.store.limits);
   return {
     decide: (request) => enforcement.decide(request),
-    checks: checksOf(enforcement, peppers),
-    requests: (count) =>
-      Array.from({ length: count }, (_, at) => newRequest(policy, keys.working[at % keys.working.length]!.text)),
-    close: () => enforcement.close(),
+    checks: checksOf(enforcement, peppers, limits),
+    requests: (count) => Array.from({ length: count }, (_, at) => newRequest(policy, keys.working[at % BUSY]!.text)),
+    close: async () => {
+      await limits.close();
+      await enforcement.close();
+    },
   };
 }
 
-function checksOf({ store, inForce }: Enforcement, peppers: Peppers): DecisionScene['checks'] {
+/** Keys in use: few, so that each is busy enough for its leases to hold out, as a busy key's do in a gateway. */
+const BUSY = 8;
+
+function checksOf({ store, inForce }: Enforcement, peppers: Peppers, leased: LeasedLimits): DecisionScene['checks'] {
   const { policy, config } = inForce();
   const guard = new AddressGuard(policy.guard, store.attempts(policy.guard), Date.now);
   const keys = new CachedKeys({
@@ -72,7 +79,7 @@ function checksOf({ store, inForce }: Enforcement, peppers: Peppers): DecisionSc
     scope: authorizeScope,
     body: boundBody,
     limits: admitLimits(
-      (demands, seat) => store.limits.take(demands, seat),
+      (demands, seat) => leased.take(demands, seat),
       () => () => undefined,
     ),
   };

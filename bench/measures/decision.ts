@@ -21,6 +21,8 @@ interface Cost {
   readonly ns: number;
   /** Allocated on V8's heap, bytes. */
   readonly bytes: number;
+  /** Share that had to wait for the store. */
+  readonly waited: number;
 }
 
 export async function decision({ session, options, say }: Bench): Promise<void> {
@@ -31,7 +33,7 @@ export async function decision({ session, options, say }: Bench): Promise<void> 
     listen: {},
     log: { level: 'error' },
   };
-  const rows: { what: string; ns: number; bytes: number }[] = [];
+  const rows: ({ what: string } & Cost)[] = [];
   const measure = async (what: string, scene: DecisionScene) => {
     say(what);
     rows.push({
@@ -58,8 +60,8 @@ export async function decision({ session, options, say }: Bench): Promise<void> 
   rows.push(...checks.map(([name], at) => ({ what: `check: ${name}`, ...alone[at]! })));
   console.log(`${machine}\n${BATCHES} batches of ${REQUESTS} requests, medians\n`);
   printTable(
-    ['', 'ns', 'bytes allocated'],
-    rows.map(({ what, ns, bytes }) => [what, ns.toFixed(0), bytes.toFixed(0)]),
+    ['', 'ns', 'bytes allocated', 'waited for the store'],
+    rows.map(({ what, ns, bytes, waited }) => [what, ns.toFixed(0), bytes.toFixed(0), `${(100 * waited).toFixed(2)}%`]),
   );
   keepResults('decision', options, machine, { rows });
 }
@@ -79,12 +81,16 @@ async function batches(
 async function timed(requests: readonly RequestState[], step: Step): Promise<Cost> {
   const bytes = getHeapStatistics().total_allocated_bytes;
   const from = process.hrtime.bigint();
+  let waits = 0;
   for (const request of requests) {
     const verdict = step(request);
-    if (verdict instanceof Promise) await verdict;
+    if (!(verdict instanceof Promise)) continue;
+    waits++;
+    await verdict;
   }
   const ns = Number(process.hrtime.bigint() - from);
-  return { ns: ns / requests.length, bytes: (getHeapStatistics().total_allocated_bytes - bytes) / requests.length };
+  const allocated = getHeapStatistics().total_allocated_bytes - bytes;
+  return { ns: ns / requests.length, bytes: allocated / requests.length, waited: waits / requests.length };
 }
 
 /** Column by column. */
@@ -92,5 +98,6 @@ function medianOf(batched: readonly (readonly Cost[])[]): readonly Cost[] {
   return batched[0]!.map((_, at) => ({
     ns: spreadOf(batched.map((costs) => costs[at]!.ns)).median,
     bytes: spreadOf(batched.map((costs) => costs[at]!.bytes)).median,
+    waited: spreadOf(batched.map((costs) => costs[at]!.waited)).median,
   }));
 }
