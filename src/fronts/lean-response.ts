@@ -36,6 +36,8 @@ export class LeanResponse extends ServerResponse {
   owner: ResponseOwner | null = null;
   /** Whether it went the short way to its end. */
   isWhole = false;
+  /** Whether Node watches its connection. */
+  #isNodes = false;
   /** The body's length that a head of ours tells, bytes; -1 where Node wrote the head. */
   #bodyLength = -1;
 
@@ -63,14 +65,21 @@ export class LeanResponse extends ServerResponse {
 
   /** Node listens for each answer whether its connection closes; here one listener serves all of a connection's. */
   override assignSocket(socket: Writing): void {
-    const isQueued = this.owner !== null || (this as unknown as Internals).outputData.length > 0;
-    if (isQueued || socket._httpMessage) return super.assignSocket(socket);
+    const hasWaited = this.owner !== null || (this as unknown as Internals).outputData.length > 0;
+    this.#isNodes = hasWaited || Boolean(socket._httpMessage);
+    if (this.#isNodes) return super.assignSocket(socket);
     if (!watched.has(socket)) {
       watched.add(socket);
       socket.on('close', connectionClosed);
     }
     socket._httpMessage = this;
     (this as { socket: Socket | null }).socket = socket;
+  }
+
+  override detachSocket(socket: Writing): void {
+    if (this.#isNodes) return super.detachSocket(socket);
+    socket._httpMessage = null;
+    (this as { socket: Socket | null }).socket = null;
   }
 
   #endWhole(body: string): boolean {
