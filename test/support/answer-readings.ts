@@ -1,6 +1,5 @@
 // What four readers make of the same answer: ours alone, ours on a connection, Node's client, and undici's.
 import { request as httpRequest } from 'node:http';
-import type { Socket } from 'node:net';
 import { Client } from 'undici';
 import { type AnswerHead, AnswerReader } from '../../src/wire/answer-reader.ts';
 import { Connections } from '../../src/wire/connections.ts';
@@ -97,7 +96,7 @@ export function readByNode(pieces: readonly Buffer[], method: string): Promise<O
       socket.destroy();
     };
     const refuse = (error: NodeJS.ErrnoException): void => over({ refused: error.code ?? error.message });
-    const request = httpRequest({ method, createConnection: () => socket as unknown as Socket });
+    const request = httpRequest({ method, createConnection: () => socket });
     request
       .on('error', refuse)
       .on('upgrade', ({ statusCode }) => over({ refused: `status ${statusCode}` }))
@@ -125,7 +124,7 @@ export function readByUndici(pieces: readonly Buffer[], method: string): Promise
       allowH2: false,
       pipelining: 1,
       useMilo: false,
-      connect: (_options, opened) => process.nextTick(opened, null, socket as unknown as Socket),
+      connect: (_options, opened) => process.nextTick(opened, null, socket),
     });
     const over = (outcome: Outcome): void => {
       resolve(outcome);
@@ -137,7 +136,7 @@ export function readByUndici(pieces: readonly Buffer[], method: string): Promise
     let body = '';
     socket.on('error', () => {});
     client.dispatch(
-      { method: method as 'GET', path: '/', headers: [] },
+      { method, path: '/', headers: [] },
       {
         onRequestStart: () => {},
         onResponseStart: ({ rawHeaders }, statusCode) => {
