@@ -135,13 +135,14 @@ export class AnswerReader {
   }
 
   #interimEnded(): void {
-    const { status } = this.#statusLine;
+    const { status, minor } = this.#statusLine;
+    const { connection } = this.#lines;
     if (status === 101 || ++this.#interim > BOUNDS.upstreamInterim) {
       this.#flawed(`status ${status}`);
-    } else if (this.#lines.connection !== null && hasOption(this.#lines.connection, 'close')) {
-      // A final answer may follow or not; the next request's would be on shaky ground.
+    } else if (minor === 0 || (connection !== null && hasOption(connection, 'close'))) {
+      // It announces an end that may come before the final answer or behind it.
       this.isReusable = false;
-      this.oddity = 'Connection: close on an interim answer';
+      this.oddity = 'an interim answer that ends the connection';
     }
   }
 
@@ -160,6 +161,9 @@ export class AnswerReader {
     } else if (framing === CHUNKED) {
       this.#chunks.clear();
       this.#part = 'chunks';
+    } else if (this.oddity !== null) {
+      this.head = null;
+      this.#flawed('an end that was announced before');
     } else {
       this.isReusable = false;
       this.#part = 'until-close';
@@ -207,6 +211,7 @@ export class AnswerReader {
     if (next < 0) return this.#counted(start, lines.resumeAt, end);
     this.#counted(start, next, next);
     if (this.flaw !== '') return next;
+    if (lines.contentLength !== null || lines.transferEncoding !== null) return this.#flawed('framing in trailers');
     this.trailers = lines.fields;
     this.#end();
     return next;

@@ -21,8 +21,8 @@ export class FieldLines {
   /** All Connection fields as one list. */
   connection: string | null = null;
   keepAlive: string | null = null;
-  /** A field that may stand once stood twice. */
-  isFramedTwice = false;
+  /** A field that frames stood twice, or has a tab behind its value, which is none of it but not to every reader. */
+  isFramedOddly = false;
 
   /** Forgets the lines read so far; the list of fields is left to who has it. */
   clear(): void {
@@ -32,7 +32,7 @@ export class FieldLines {
     this.transferEncoding = null;
     this.connection = null;
     this.keepAlive = null;
-    this.isFramedTwice = false;
+    this.isFramedOddly = false;
   }
 
   /**
@@ -70,11 +70,11 @@ export class FieldLines {
         case 'none':
           break;
         case 'content-length':
-          if (this.contentLength !== null) this.isFramedTwice = true;
+          if (this.contentLength !== null || hasTab(bytes, to, lineEnd)) this.isFramedOddly = true;
           this.contentLength = value;
           break;
         case 'transfer-encoding':
-          if (this.transferEncoding !== null) this.isFramedTwice = true;
+          if (this.transferEncoding !== null || hasTab(bytes, to, lineEnd)) this.isFramedOddly = true;
           this.transferEncoding = value;
           break;
         case 'connection':
@@ -101,6 +101,11 @@ export class FieldLines {
     this.flaw = flaw;
     return FLAWED;
   }
+}
+
+function hasTab(bytes: Buffer, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) if (bytes[at] === HTAB) return true;
+  return false;
 }
 
 /** What of the octets is made a text at once, so that names and values can be cut out of it. */

@@ -14,7 +14,7 @@ export const UNCLEAR = -3;
  * @param isToHead whether HEAD was asked
  */
 export function bodyFraming(status: number, minor: number, isToHead: boolean, lines: FieldLines): number {
-  if (lines.isFramedTwice) return UNCLEAR;
+  if (lines.isFramedOddly) return UNCLEAR;
   const { contentLength, transferEncoding } = lines;
   let declared = UNTIL_CLOSE;
   if (transferEncoding !== null) {
