@@ -40,7 +40,7 @@ export class Lease {
    */
   constructor(rule: LimitDemand, firstSeenAt: number, now: number) {
     this.#rule = rule;
-    this.#lots = new LotSize(firstSeenAt);
+    this.#lots = new LotSize(firstSeenAt, rule.requests);
     this.#usedAt = now;
   }
 
