@@ -81,11 +81,6 @@ export function forward(job: ForwardJob, owner: ForwardOwner): void {
   new Forwarding(job, owner).begin();
 }
 
-/** As {@link forward}; rejects only for a defect of ours. */
-export function forwardHttp(job: ForwardJob): Promise<Forwarded> {
-  return new Promise((resolve, reject) => forward(job, { forwardEnded: resolve, forwardBroke: reject }));
-}
-
 class Forwarding implements AnswerSink, ConnectionWatcher, UpstreamRequest {
   readonly body: RequestBody | null;
   readonly #job: ForwardJob;

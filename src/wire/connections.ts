@@ -21,13 +21,10 @@ export class Connections implements UpstreamClient, ConnectionOwner, Waiting {
   #isClosing = false;
   #onClosed: (() => void)[] = [];
 
-  /**
-   * @param origin such as `http://127.0.0.1:3000`
-   * @param ca certificates to trust in place of Node's, PEM
-   */
-  constructor(origin: string, limits: UpstreamLimits, ca?: string) {
+  /** @param origin such as `http://127.0.0.1:3000` */
+  constructor(origin: string, limits: UpstreamLimits) {
     this.limits = limits;
-    this.#dialler = new Dialler(origin, ca);
+    this.#dialler = new Dialler(origin);
   }
 
   get hasRoom(): boolean {

@@ -21,21 +21,16 @@ export class Dialler {
   readonly #host: string;
   readonly #port: number;
   readonly #isSecure: boolean;
-  readonly #ca: string | undefined;
   /** Of the last handshake, so that the next one is shorter. */
   #session: Buffer | undefined;
 
-  /**
-   * @param origin such as `http://127.0.0.1:3000`
-   * @param ca certificates to trust in place of Node's, PEM
-   */
-  constructor(origin: string, ca?: string) {
+  /** @param origin such as `http://127.0.0.1:3000` */
+  constructor(origin: string) {
     const { host, hostname, port, protocol } = new URL(origin);
     this.hostLine = `host: ${host}\r\n`;
     this.#host = hostname.replace(/^\[(.*)\]$/, '$1');
     this.#isSecure = protocol === 'https:';
     this.#port = port === '' ? (this.#isSecure ? 443 : 80) : Number(port);
-    this.#ca = ca;
   }
 
   dial(wire: Wire): Socket {
@@ -66,7 +61,6 @@ export class Dialler {
       port: this.#port,
       servername: isIP(this.#host) === 0 ? this.#host : '',
       ALPNProtocols: ['http/1.1'],
-      ...(this.#ca !== undefined && { ca: this.#ca }),
       ...(this.#session !== undefined && { session: this.#session }),
     });
     socket
