@@ -1,8 +1,7 @@
 // From what node:http parsed to a request that can be decided, or the refusal of one that could be read in
 // more than one way (RFC 9112 sections 3.2, 5, 6). Works on the raw field list only.
 import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
-import { type Address, parseAddress } from '../core/address.ts';
+import type { Address } from '../core/address.ts';
 import { BOUNDS } from '../core/bounds.ts';
 import { type Denial, deny } from '../core/decision.ts';
 import { isField } from '../core/fields.ts';
@@ -17,6 +16,7 @@ import { RequestState } from '../decide/request-state.ts';
  */
 export function accept(
   request: IncomingMessage,
+  peer: Address,
   policy: Policy,
   id: string,
   acceptedAtMs: number,
@@ -29,8 +29,6 @@ export function accept(
   if (request.method === 'CONNECT') return deny('method_not_allowed', { allow: [] });
   const target = parseTarget(raw, head.host);
   if ('flaw' in target) return ambiguous(`target: ${target.flaw}`);
-  const peer = peerOf(request.socket);
-  if (!peer) return ambiguous('peer');
   return new RequestState({
     id,
     policy,
@@ -44,18 +42,6 @@ export function accept(
     contentLength: head.contentLength,
   });
 }
-
-/** The peer's address, parsed once a connection. */
-export function peerOf(socket: Socket): Address | undefined {
-  let peer = peers.get(socket);
-  if (!peer) {
-    peer = parseAddress(socket.remoteAddress ?? '');
-    if (peer) peers.set(socket, peer);
-  }
-  return peer;
-}
-
-const peers = new WeakMap<Socket, Address>();
 
 interface Head {
   /** In lower case. */

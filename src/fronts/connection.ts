@@ -1,9 +1,11 @@
 // What is kept of one client connection: the requests on it that are not answered, and how it is to end.
 import type { Socket } from 'node:net';
+import type { Address } from '../core/address.ts';
 import type { LeanResponse } from './lean-response.ts';
 
 export class Connection {
   readonly socket: Socket;
+  readonly peer: Address;
   /** Answers that have not ended, in the order of their requests. */
   readonly answers: LeanResponse[] = [];
   isUpgraded = false;
@@ -16,8 +18,9 @@ export class Connection {
   readonly #closed: (this: LeanResponse) => void;
 
   /** @param onAnswered called when an answer has ended */
-  constructor(socket: Socket, onAnswered: (connection: Connection) => void) {
+  constructor(socket: Socket, peer: Address, onAnswered: (connection: Connection) => void) {
     this.socket = socket;
+    this.peer = peer;
     this.#onAnswered = onAnswered;
     // One function a connection, not one a request.
     const ended = (answer: LeanResponse): void => this.#ended(answer);

@@ -3,6 +3,7 @@
 // could have used to pass for somebody else.
 import type { IncomingMessage } from 'node:http';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import type { Address } from '../core/address.ts';
 import { type Denial, deny } from '../core/decision.ts';
 import type { Policy } from '../core/policy.ts';
 import type { Recorder } from '../core/ports.ts';
@@ -11,11 +12,11 @@ import type { Admitted, RequestState } from '../decide/request-state.ts';
 import type { Decision } from '../decide/sequence.ts';
 import { onceGone } from '../forward/client-gone.ts';
 import { type HeaderRules, outgoingFields, withoutCredential } from '../forward/headers.ts';
-import { accept, peerOf } from './accept.ts';
+import { accept } from './accept.ts';
 import { answerFields, answerProblem } from './answer.ts';
 import { lingerAndClose, mustCloseBehind } from './close-behind.ts';
 import { Journey } from './journey.ts';
-import { requestIdOf } from './request-facts.ts';
+import { peerOf, requestIdOf } from './request-facts.ts';
 
 /** What the application learns of a request that was let through: `req.portcullis`. */
 export interface RequestIdentity {
@@ -53,8 +54,11 @@ export interface MiddlewareOptions {
 
 export function createMiddleware(options: MiddlewareOptions): RequestHandler {
   return (request, response, next) => {
+    const peer = peerOf(request.socket);
+    // Nobody is left to answer.
+    if (!peer) return void request.socket.destroy();
     // oxlint-disable-next-line promise/no-callback-in-promise -- how Express is told of a defect
-    new Passage(options, request, response, next).run().catch(next);
+    new Passage(options, peer, request, response, next).run().catch(next);
   };
 }
 
@@ -66,22 +70,29 @@ class Passage {
   readonly #next: NextFunction;
   readonly #policy: Policy;
   readonly #headerRules: HeaderRules;
+  readonly #peer: Address;
   readonly #journey: Journey;
 
-  constructor(options: MiddlewareOptions, request: Request, response: Response, next: NextFunction) {
+  constructor(options: MiddlewareOptions, peer: Address, request: Request, response: Response, next: NextFunction) {
     this.#options = options;
     this.#request = request;
     this.#response = response;
     this.#next = next;
     ({ policy: this.#policy, headerRules: this.#headerRules } = options.inForce());
-    const peer = peerOf(request.socket);
+    this.#peer = peer;
     const id = requestIdOf(request.rawHeaders, peer, this.#policy);
-    this.#journey = new Journey(options.recorder, id, request.rawHeaders, peer?.text ?? '', Date.now());
+    this.#journey = new Journey(options.recorder, id, request.rawHeaders, peer.text, Date.now());
     this.#journey.method = request.method;
   }
 
   async run(): Promise<void> {
-    const state = accept(originalOf(this.#request), this.#policy, this.#journey.requestId, this.#journey.beganAtMs);
+    const state = accept(
+      originalOf(this.#request),
+      this.#peer,
+      this.#policy,
+      this.#journey.requestId,
+      this.#journey.beganAtMs,
+    );
     if ('code' in state) return this.#refuse(state);
     const decision = await this.#options.decide(state);
     this.#journey.decided(state, decision);

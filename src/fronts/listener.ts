@@ -3,23 +3,24 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { Address } from '../core/address.ts';
 import { BOUNDS } from '../core/bounds.ts';
 import type { Code } from '../core/reasons.ts';
-import { peerOf } from './accept.ts';
 import { endAndClose } from './close-behind.ts';
 import { Connection } from './connection.ts';
 import { LeanRequest } from './lean-request.ts';
 import { LeanResponse } from './lean-response.ts';
+import { peerOf } from './request-facts.ts';
 
 /** What a listener hands on. */
 export interface Front {
   /** @param expectsContinue the client waits for 100 Continue before it sends the body */
-  request(request: IncomingMessage, response: LeanResponse, expectsContinue: boolean): void;
+  request(connection: Connection, request: IncomingMessage, response: LeanResponse, expectsContinue: boolean): void;
   /** An Expect other than 100-continue. */
-  expectation(request: IncomingMessage, response: LeanResponse): void;
-  upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void;
+  expectation(connection: Connection, request: IncomingMessage, response: LeanResponse): void;
+  upgrade(connection: Connection, request: IncomingMessage, head: Buffer): void;
   /** Bytes that are no request; returns the answer's bytes. `excerpt` begins with what may be their request line. */
-  malformed(code: Code, socket: Socket, excerpt: string): string;
+  malformed(code: Code, peer: Address, excerpt: string): string;
 }
 
 export interface Listener {
@@ -70,8 +71,8 @@ class NodeListener implements Listener {
       .on('request', (request, response) => this.#request(request, response, false))
       .on('checkContinue', (request, response) => this.#request(request, response, true))
       .on('checkExpectation', (request, response) => {
-        this.#track(request, response);
-        front.expectation(request, response);
+        const connection = this.#begun(request, response);
+        if (connection) front.expectation(connection, request, response);
       })
       .on('upgrade', (request, _socket, head) => this.#upgrade(request, head))
       .on('connect', (request, _socket, head) => this.#upgrade(request, head))
@@ -107,8 +108,9 @@ class NodeListener implements Listener {
     // Node drops its own listener at an upgrade, long before anything else listens: a reset must end one connection.
     socket.on('error', ignore);
     // A peer that is gone already is nobody to answer; later its address could no longer be asked for.
-    if (!peerOf(socket)) return void socket.destroy();
-    const connection = new Connection(socket, this.#answered);
+    const peer = peerOf(socket);
+    if (!peer) return void socket.destroy();
+    const connection = new Connection(socket, peer, this.#answered);
     this.#connections.set(socket, connection);
     socket.once('close', () => {
       clearTimeout(connection.drainTimer);
@@ -118,12 +120,15 @@ class NodeListener implements Listener {
   }
 
   #request(request: IncomingMessage, response: LeanResponse, expectsContinue: boolean): void {
-    this.#track(request, response);
-    this.#front.request(request, response, expectsContinue);
+    const connection = this.#begun(request, response);
+    if (connection) this.#front.request(connection, request, response, expectsContinue);
   }
 
-  #track(request: IncomingMessage, response: LeanResponse): void {
-    this.#connections.get(request.socket)?.began(response);
+  /** The connection of a new request; undefined where that is ending already. */
+  #begun(request: IncomingMessage, response: LeanResponse): Connection | undefined {
+    const connection = this.#connections.get(request.socket);
+    connection?.began(response);
+    return connection;
   }
 
   readonly #answered = (connection: Connection): void => {
@@ -143,7 +148,7 @@ class NodeListener implements Listener {
       return this.#refuseBehind(connection, 'ambiguous_request', excerpt);
     }
     connection.isUpgraded = true;
-    this.#front.upgrade(request, socket, head);
+    this.#front.upgrade(connection, request, head);
   }
 
   #malformed(error: ParseError, duplex: Duplex): void {
@@ -162,9 +167,8 @@ class NodeListener implements Listener {
 
   /** Refuses what stands behind the requests under way, once those are answered. */
   #refuseBehind(connection: Connection, code: Code, excerpt: string): void {
-    const { socket, answers } = connection;
-    connection.lastWords = () => this.#front.malformed(code, socket, excerpt);
-    if (answers.length === 0) endAndClose(socket, connection.lastWords());
+    connection.lastWords = () => this.#front.malformed(code, connection.peer, excerpt);
+    if (connection.answers.length === 0) endAndClose(connection.socket, connection.lastWords());
   }
 
   #closeWhenIdle(connection: Connection): void {

@@ -2,6 +2,7 @@
 // once, whatever happened.
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Address } from '../core/address.ts';
 import { BOUNDS } from '../core/bounds.ts';
 import { type Denial, deny } from '../core/decision.ts';
 import { hostName } from '../core/host-port.ts';
@@ -16,9 +17,10 @@ import { type Forwarded, type ForwardOwner, forward } from '../forward/forward.t
 import { outgoingFields, withoutCredential, type HeaderRules } from '../forward/headers.ts';
 import type { Upstreams } from '../forward/targets.ts';
 import { forwardUpgrade } from '../forward/upgrade.ts';
-import { accept, peerOf } from './accept.ts';
+import { accept } from './accept.ts';
 import { answerFields, answerProblem, rawAnswer } from './answer.ts';
 import { endAndClose, lingerAndClose, mustCloseBehind } from './close-behind.ts';
+import type { Connection } from './connection.ts';
 import { Journey } from './journey.ts';
 import type { LeanResponse, ResponseOwner } from './lean-response.ts';
 import type { Front } from './listener.ts';
@@ -48,30 +50,24 @@ export class ProxyFront implements Front {
     this.#options = options;
   }
 
-  request(request: IncomingMessage, response: LeanResponse, expectsContinue: boolean): void {
-    const exchange = new HttpExchange(this.#options, request, response, expectsContinue);
+  request({ peer }: Connection, request: IncomingMessage, response: LeanResponse, expectsContinue: boolean): void {
+    const exchange = new HttpExchange(this.#options, peer, request, response, expectsContinue);
     response.owner = exchange;
     this.#run(exchange);
   }
 
-  upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    this.#run(new UpgradeExchange(this.#options, request, socket, head));
+  upgrade(connection: Connection, request: IncomingMessage, head: Buffer): void {
+    this.#run(new UpgradeExchange(this.#options, connection, request, head));
   }
 
-  expectation(request: IncomingMessage, response: LeanResponse): void {
-    new HttpExchange(this.#options, request, response, true).refuse(deny('expectation_failed'));
+  expectation({ peer }: Connection, request: IncomingMessage, response: LeanResponse): void {
+    new HttpExchange(this.#options, peer, request, response, true).refuse(deny('expectation_failed'));
   }
 
-  malformed(code: Code, socket: Socket, excerpt: string): string {
-    const { policy } = this.#options.runtime();
-    const peer = peerOf(socket);
-    const journey = new Journey(
-      this.#options.recorder,
-      requestIdOf([], peer, policy),
-      [],
-      peer?.text ?? '',
-      this.#options.now(),
-    );
+  malformed(code: Code, peer: Address, excerpt: string): string {
+    const { recorder, runtime, now } = this.#options;
+    const { policy } = runtime();
+    const journey = new Journey(recorder, requestIdOf([], peer, policy), [], peer.text, now());
     const { denial, method } = denialOfMalformed(code, excerpt, policy);
     const answer = answerProblem(denial, {
       requestId: journey.requestId,
@@ -109,25 +105,26 @@ abstract class Exchange implements ForwardOwner {
   /** It was answered because its body cannot be read. */
   protected isBroken = false;
   readonly #options: ProxyFrontOptions;
+  readonly #peer: Address;
   protected readonly isDraining: () => boolean;
   #admitted: Admitted | null = null;
   #release: (() => void) | null = null;
 
-  constructor(options: ProxyFrontOptions, request: IncomingMessage) {
+  constructor(options: ProxyFrontOptions, peer: Address, request: IncomingMessage) {
     this.#options = options;
+    this.#peer = peer;
     this.isDraining = options.isDraining;
     this.requestMessage = request;
     this.runtime = options.runtime();
-    const peer = peerOf(request.socket);
     const id = requestIdOf(request.rawHeaders, peer, this.runtime.policy);
-    this.journey = new Journey(options.recorder, id, request.rawHeaders, peer?.text ?? '', options.now());
+    this.journey = new Journey(options.recorder, id, request.rawHeaders, peer.text, options.now());
     this.journey.method = request.method ?? '';
   }
 
   /** The request as one that can be decided; undefined if it was refused. */
   accept(): RequestState | undefined {
-    const { journey } = this;
-    const accepted = accept(this.requestMessage, this.runtime.policy, journey.requestId, journey.beganAtMs);
+    const { requestId, beganAtMs } = this.journey;
+    const accepted = accept(this.requestMessage, this.#peer, this.runtime.policy, requestId, beganAtMs);
     if (!('code' in accepted)) return accepted;
     this.refuse(accepted);
     return undefined;
@@ -205,8 +202,14 @@ class HttpExchange extends Exchange implements ResponseOwner {
   readonly #response: LeanResponse;
   readonly #expectsContinue: boolean;
 
-  constructor(options: ProxyFrontOptions, request: IncomingMessage, response: LeanResponse, expectsContinue: boolean) {
-    super(options, request);
+  constructor(
+    options: ProxyFrontOptions,
+    peer: Address,
+    request: IncomingMessage,
+    response: LeanResponse,
+    expectsContinue: boolean,
+  ) {
+    super(options, peer, request);
     this.#response = response;
     this.#expectsContinue = expectsContinue;
   }
@@ -260,8 +263,8 @@ class UpgradeExchange extends Exchange {
   readonly #socket: Socket;
   readonly #head: Buffer;
 
-  constructor(options: ProxyFrontOptions, request: IncomingMessage, socket: Socket, head: Buffer) {
-    super(options, request);
+  constructor(options: ProxyFrontOptions, { socket, peer }: Connection, request: IncomingMessage, head: Buffer) {
+    super(options, peer, request);
     this.#socket = socket;
     this.#head = head;
   }
