@@ -28,6 +28,8 @@ export const BOUNDS = {
   upstreamFields: 512,
   /** Upstream trailer section, bytes. */
   upstreamTrailerBytes: 16 * 1024,
+  /** Digits of a chunk's size: few enough for it to be exact as a number. */
+  chunkSizeDigits: 12,
   /** Extensions of one chunk of an upstream's answer, bytes. */
   chunkExtensionBytes: 4 * 1024,
   /** Spellings of an upstream's field names that are kept as one string each. */
@@ -48,6 +50,8 @@ export const BOUNDS = {
   upstreamKeepAliveMarginMs: 1_000,
   /** Between two looks at the deadlines of all upstream connections, ms: how late a timeout may be. */
   sweepMs: 50,
+  /** The buffer that all upstream connections read to, bytes. */
+  sharedReadBytes: 64 * 1024,
   /** A buffer for a large upstream body, bytes, and how many that are not in use are kept. */
   largeReadBytes: 256 * 1024,
   largeReadsKept: 32,

@@ -72,7 +72,7 @@ export type FailureCode =
 /** Who is told how a request ended: one of these is called, once, and maybe before {@link forward} has returned. */
 export interface ForwardOwner {
   forwardEnded(forwarded: Forwarded): void;
-  /** A defect of ours ended it; nothing was written to the client. */
+  /** A defect of ours ended it; also one of {@link forwardEnded}. */
   forwardBroke(defect: Error): void;
 }
 
@@ -262,7 +262,7 @@ class Forwarding implements AnswerSink, ConnectionWatcher, UpstreamRequest {
 
   #fail(code: FailureCode, detail: string): void {
     this.#stop();
-    this.#owner.forwardEnded({ kind: 'failed', code, bytesIn: this.body?.bytes ?? 0, detail });
+    this.#tell({ kind: 'failed', code, bytesIn: this.body?.bytes ?? 0, detail });
   }
 
   /** The client's side has closed: after a whole answer as it should, or before. */
@@ -281,7 +281,7 @@ class Forwarding implements AnswerSink, ConnectionWatcher, UpstreamRequest {
   }
 
   #conclude(clientGone: boolean): void {
-    this.#owner.forwardEnded({
+    this.#tell({
       kind: 'answered',
       status: this.#answer.status,
       bytesIn: this.body?.bytes ?? 0,
@@ -292,6 +292,15 @@ class Forwarding implements AnswerSink, ConnectionWatcher, UpstreamRequest {
       clientGone,
       detail: this.#detail,
     });
+  }
+
+  /** A defect in what the owner does with it must not get at whoever called, which is often a socket. */
+  #tell(forwarded: Forwarded): void {
+    try {
+      this.#owner.forwardEnded(forwarded);
+    } catch (defect) {
+      this.#owner.forwardBroke(defect as Error);
+    }
   }
 }
 

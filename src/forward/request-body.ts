@@ -104,7 +104,13 @@ export class RequestBody implements BodySource, Timed {
       this.#fault('too_large');
       return null;
     }
-    if (this.bytes === this.#bounds.contentLength || this.#isReadOut()) this.#finish();
+    const { contentLength } = this.#bounds;
+    if (contentLength !== null && this.bytes > contentLength) {
+      // They would be taken for the next request; whoever parsed the request has not let this come to be.
+      this.#fault('cut');
+      return null;
+    }
+    if (this.bytes === contentLength || this.#isReadOut()) this.#finish();
     return chunk;
   }
 

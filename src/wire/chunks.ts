@@ -79,7 +79,7 @@ export class Chunks {
         const digit = HEX[octet]!;
         if (digit === 0) return this.#digits > 0 && this.#behindPart(octet);
         this.#size = this.#size * 16 + digit - 1;
-        return ++this.#digits <= MOST_DIGITS;
+        return ++this.#digits <= BOUNDS.chunkSizeDigits;
       }
       case 'name':
         return this.#inBounds() && this.#tokenPart(octet, octet === EQUALS ? 'value' : null);
@@ -135,6 +135,3 @@ export class Chunks {
     return ++this.#extension <= BOUNDS.chunkExtensionBytes;
   }
 }
-
-/** Sizes stay exact as numbers. */
-const MOST_DIGITS = 12;

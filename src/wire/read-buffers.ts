@@ -3,7 +3,7 @@
 import { BOUNDS } from '../core/bounds.ts';
 
 /** What was read here has to be used, or copied, before the read's callback returns. */
-export const SHARED: Buffer = Buffer.allocUnsafeSlow(64 * 1024);
+export const SHARED: Buffer = Buffer.allocUnsafeSlow(BOUNDS.sharedReadBytes);
 
 const free: Buffer[] = [];
 

@@ -1,5 +1,6 @@
 // A request's head as one text, one character an octet, so that it goes out in one write. What could end a
 // line or would not be one octet is refused, whoever let it through.
+import { BOUNDS } from '../core/bounds.ts';
 import type { UpstreamRequest } from './exchange.ts';
 
 /**
@@ -30,11 +31,9 @@ const knownTokens = new Set<string>();
 function isToken(text: string): boolean {
   if (knownTokens.has(text)) return true;
   if (!TOKEN.test(text)) return false;
-  if (knownTokens.size < MOST_KNOWN) knownTokens.add(text);
+  if (knownTokens.size < BOUNDS.headerNames) knownTokens.add(text);
   return true;
 }
-
-const MOST_KNOWN = 1_024;
 
 /** Methods whose requests say that they have no body (RFC 9110 section 8.6). */
 const EXPECT_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
