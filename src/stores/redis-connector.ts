@@ -11,7 +11,7 @@ import type { RedisGuides } from './redis-guides.ts';
 type Tell = (event: string, error: Error) => void;
 
 /** The class that ioredis makes connections with, for one set of guides. */
-export function guidedConnector(guides: RedisGuides, isTls: boolean) {
+export function guidedConnector(guides: RedisGuides, isTls: boolean): new () => AbstractConnector {
   return class extends GuidedConnector {
     constructor() {
       super(guides, isTls);
