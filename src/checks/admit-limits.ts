@@ -19,8 +19,14 @@ const NONE: readonly LimitReport[] = [];
 export function admitLimits(take: TakeLimits, hold: HoldSeat): Check<Needs, LimitsKnown> {
   const sets = new LimitSets();
 
-  function conclude({ limits }: LimitSet, taken: Taken, seat: SeatDemand | undefined, learn: LimitsKnown): Verdict {
+  function conclude(
+    { limits, policy }: LimitSet,
+    taken: Taken,
+    seat: SeatDemand | undefined,
+    learn: LimitsKnown,
+  ): Verdict {
     learn.limits = reportsOf(limits, taken.limits);
+    learn.limitPolicy = policy;
     if (taken.isAdmitted) {
       if (seat) learn.release = hold(seat);
       return undefined;
@@ -39,6 +45,7 @@ export function admitLimits(take: TakeLimits, hold: HoldSeat): Check<Needs, Limi
 
   return (request, learn) => {
     learn.limits = NONE;
+    learn.limitPolicy = '';
     learn.release = null;
     const seat = seatOf(request);
     if (seat === undefined && !hasLimits(request)) return undefined;
@@ -60,9 +67,9 @@ function seatOf({ caller }: Needs): SeatDemand | undefined {
 }
 
 function reportsOf(limits: readonly Limit[], states: readonly LimitState[]): readonly LimitReport[] {
-  return limits.map(({ name, policyItem, requests }, at) => {
+  return limits.map(({ name, requests }, at) => {
     const { remaining, resetMs } = states[at]!;
-    return { name, policyItem, remaining, resetS: Math.max(1, Math.ceil(resetMs / 1000)), quota: requests };
+    return { name, remaining, resetS: Math.max(1, Math.ceil(resetMs / 1000)), quota: requests };
   });
 }
 

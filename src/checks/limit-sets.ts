@@ -11,6 +11,8 @@ export interface LimitSet {
   readonly caller: Caller | null;
   readonly limits: readonly Limit[];
   readonly demands: readonly LimitDemand[];
+  /** Value of `RateLimit-Policy`. */
+  readonly policy: string;
 }
 
 type Needs = ClientKnown & RouteKnown & CallerKnown;
@@ -55,19 +57,20 @@ export class LimitSets {
 }
 
 function keyOf({ caller, route, client }: Needs): Caller | string {
-  const countsAddress = route.limits.some(byAddress) || caller?.plan?.limits.some(byAddress) === true;
   // A key's id has no space in it. That the caller is the same is looked at, too.
-  if (countsAddress) return `${caller?.keyId ?? ''} ${sourcePrefix(client)}`;
+  if (route.countsAddress || caller?.plan?.countsAddress === true)
+    return `${caller?.keyId ?? ''} ${sourcePrefix(client)}`;
   return caller ?? '';
-}
-
-function byAddress({ by }: Limit): boolean {
-  return by === 'address';
 }
 
 function build(request: Needs): LimitSet {
   const limits = limitsOf(request);
-  return { caller: request.caller, limits, demands: limits.map((limit) => demandOf(limit, request)) };
+  return {
+    caller: request.caller,
+    limits,
+    demands: limits.map((limit) => demandOf(limit, request)),
+    policy: limits.map((limit) => limit.policyItem).join(', '),
+  };
 }
 
 /** The limits that apply: those of the plan, then those of the route. Without a caller, none that count by one. */

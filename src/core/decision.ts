@@ -20,8 +20,6 @@ export interface Denial {
 /** Where one limit stands after a decision. */
 export interface LimitReport {
   readonly name: string;
-  /** Structured field item of `RateLimit-Policy`: `"burst";q=10;w=1`. */
-  readonly policyItem: string;
   /** Admissions a period. */
   readonly quota: number;
   readonly remaining: number;

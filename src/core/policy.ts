@@ -62,6 +62,8 @@ export interface Route {
   readonly scopes: ScopeRequirement | null;
   readonly networks: Networks;
   readonly limits: readonly Limit[];
+  /** Whether one of them counts by address. */
+  readonly countsAddress: boolean;
   readonly cost: number;
   readonly maxBodyBytes: number;
   readonly isObserved: boolean;
@@ -86,6 +88,8 @@ export interface Limit {
 export interface Plan {
   readonly name: string;
   readonly limits: readonly Limit[];
+  /** Whether one of them counts by address. */
+  readonly countsAddress: boolean;
   /** Requests of one key under way at once; null for no bound. */
   readonly concurrency: number | null;
 }

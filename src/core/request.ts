@@ -50,6 +50,8 @@ export interface CallerKnown {
 /** After admit-limits. */
 export interface LimitsKnown {
   limits: readonly LimitReport[];
+  /** Value of `RateLimit-Policy`, of the same limits in their order; empty without any. */
+  limitPolicy: string;
   /** Gives back the seat that the request holds; to be called when it has ended. */
   release: (() => void) | null;
 }

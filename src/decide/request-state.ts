@@ -28,6 +28,7 @@ export class RequestState implements Accepted {
   caller: Caller | null = null;
   admission: Admission = 'public';
   limits: readonly LimitReport[] = [];
+  limitPolicy = '';
   release: (() => void) | null = null;
 
   constructor(seen: Accepted) {

@@ -15,11 +15,15 @@ export interface ProblemAnswer {
   readonly closes: boolean;
 }
 
+/** Where the limits stand that a request passed or was refused by. */
+type LimitFacts = Pick<AnswerContext, 'limits' | 'limitPolicy'>;
+
 /** What an answer says besides its code. */
 export interface AnswerContext {
   readonly requestId: string;
   readonly credentials: CredentialPlaces;
   readonly limits: readonly LimitReport[];
+  readonly limitPolicy: string;
   /** Upgrades that the route lists, for 426. */
   readonly upgrades: readonly string[];
 }
@@ -43,23 +47,19 @@ export function answerProblem(denial: Denial, context: AnswerContext): ProblemAn
     'Cache-Control',
     'no-store',
     ...denialFields(denial, context),
-    ...answerFields(context.requestId, context.limits),
+    ...answerFields(context.requestId, context),
   ];
   return { status, fields, body, closes };
 }
 
 /** What every answer carries, ours and the upstream's: the request's id and where the limits stand. */
-export function answerFields(requestId: string, limits: readonly LimitReport[]): string[] {
+export function answerFields(requestId: string, { limits, limitPolicy }: LimitFacts): string[] {
   const first = limits[0];
   if (first === undefined) return ['X-Request-Id', requestId];
   // draft-ietf-httpapi-ratelimit-headers: lists of items, `r` what is left, `t` seconds.
-  let policy = first.policyItem;
   let state = stateItem(first);
-  for (let at = 1; at < limits.length; at++) {
-    policy += `, ${limits[at]!.policyItem}`;
-    state += `, ${stateItem(limits[at]!)}`;
-  }
-  return ['X-Request-Id', requestId, 'RateLimit-Policy', policy, 'RateLimit', state];
+  for (let at = 1; at < limits.length; at++) state += `, ${stateItem(limits[at]!)}`;
+  return ['X-Request-Id', requestId, 'RateLimit-Policy', limitPolicy, 'RateLimit', state];
 }
 
 function stateItem({ name, remaining, resetS }: LimitReport): string {

@@ -122,7 +122,7 @@ class Passage {
     request.originalUrl = target;
     request.url = target.slice(request.baseUrl.length) || '/';
     replaceFields(request, this.#outgoing(admitted));
-    const fields = answerFields(admitted.id, admitted.limits);
+    const fields = answerFields(admitted.id, admitted);
     for (let at = 0; at < fields.length; at += 2) this.#response.setHeader(fields[at]!, fields[at + 1]!);
     const writtenBefore = request.socket.bytesWritten;
     onceGone(this.#request, this.#response, () => {
@@ -172,6 +172,7 @@ class Passage {
       requestId: this.#journey.requestId,
       credentials: this.#policy.credentials,
       limits: state?.limits ?? [],
+      limitPolicy: state?.limitPolicy ?? '',
       upgrades: state?.route?.upgrades ?? [],
     });
     const length = state === undefined ? null : state.contentLength;

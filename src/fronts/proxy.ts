@@ -73,6 +73,7 @@ export class ProxyFront implements Front {
       requestId: journey.requestId,
       credentials: policy.credentials,
       limits: [],
+      limitPolicy: '',
       upgrades: [],
     });
     journey.method = method;
@@ -175,6 +176,7 @@ abstract class Exchange implements ForwardOwner {
       requestId: this.journey.requestId,
       credentials: this.runtime.policy.credentials,
       limits: state?.limits ?? [],
+      limitPolicy: state?.limitPolicy ?? '',
       upgrades: state?.route?.upgrades ?? [],
     });
   }
@@ -194,7 +196,7 @@ abstract class Exchange implements ForwardOwner {
       requestId: request.id,
     });
     this.journey.forwarding(upstream.name);
-    return { upstream, path, fields, answerFields: answerFields(request.id, request.limits) };
+    return { upstream, path, fields, answerFields: answerFields(request.id, request) };
   }
 }
 

@@ -3,7 +3,7 @@ import type { Config, RouteConfig } from '../config/schema.ts';
 import { compileNetworks } from '../core/networks.ts';
 import type { Policy, Route } from '../core/policy.ts';
 import { compileCallers } from './callers.ts';
-import { compileLimits, compilePlans } from './limits.ts';
+import { byAddress, compileLimits, compilePlans } from './limits.ts';
 import { compileRoutes } from './routes.ts';
 
 /**
@@ -32,6 +32,7 @@ export function compilePolicy(config: Config, hash: string): Policy {
 }
 
 function compileRoute(name: string, route: RouteConfig): Route {
+  const limits = compileLimits(`route/${name}`, route.limits);
   return {
     name,
     hosts: route.hosts.map((host) => host.toLowerCase()),
@@ -42,7 +43,8 @@ function compileRoute(name: string, route: RouteConfig): Route {
     access: route.access,
     scopes: route.scopes ?? null,
     networks: compileNetworks(route.networks?.allow ?? [], route.networks?.deny ?? []),
-    limits: compileLimits(`route/${name}`, route.limits),
+    limits,
+    countsAddress: limits.some(byAddress),
     cost: route.cost,
     maxBodyBytes: route.maxBody,
     isObserved: route.mode === 'observe',

@@ -5,11 +5,16 @@ import type { Limit, Plan } from '../core/policy.ts';
 /** Every plan by name. */
 export function compilePlans(config: Config): ReadonlyMap<string, Plan> {
   return new Map(
-    Object.entries(config.plans).map(([name, plan]) => [
-      name,
-      { name, limits: compileLimits(`plan/${name}`, plan.limits), concurrency: plan.concurrency ?? null },
-    ]),
+    Object.entries(config.plans).map(([name, plan]) => {
+      const limits = compileLimits(`plan/${name}`, plan.limits);
+      return [name, { name, limits, countsAddress: limits.some(byAddress), concurrency: plan.concurrency ?? null }];
+    }),
   );
+}
+
+/** Whether a limit counts by address. */
+export function byAddress({ by }: Limit): boolean {
+  return by === 'address';
 }
 
 /** The limits of one plan or route, in the order of the configuration; `scope` sets their counts apart from others'. */

@@ -14,9 +14,15 @@ const limit = (name: string, by: Limit['by']): Limit => ({
   idPrefix: `scope/${name}/${by}/`,
   policyItem: `"${name}";q=100;w=60`,
 });
-const route = (name: string, limits: readonly Limit[], cost = 1) => ({ name, limits, cost }) as Route;
+const countsAddress = (limits: readonly Limit[]) => limits.some(({ by }) => by === 'address');
+const route = (name: string, limits: readonly Limit[], cost = 1) =>
+  ({ name, limits, countsAddress: countsAddress(limits), cost }) as Route;
 const caller = (keyId: string, limits: readonly Limit[] = [], owner: string | null = 'acme') =>
-  ({ keyId, owner, plan: { name: 'free', limits, concurrency: null } }) as unknown as Caller;
+  ({
+    keyId,
+    owner,
+    plan: { name: 'free', limits, countsAddress: countsAddress(limits), concurrency: null },
+  }) as unknown as Caller;
 const request = (of: { route: Route; caller?: Caller; from?: string }) => ({
   route: of.route,
   caller: of.caller ?? null,
