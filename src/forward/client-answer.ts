@@ -77,9 +77,14 @@ export class ClientAnswer {
     if (last.length === 0) response.end();
     else response.end(last, 'latin1');
     if (socket === null) return false;
-    if (socket.writableLength === 0) return true;
+    if (socket.writableLength === 0) {
+      // The timer is the answer's, not the connection's: the next request may take longer.
+      if (this.#isStalled) socket.setTimeout(0);
+      return true;
+    }
     // What is left in the buffers goes at the client's pace; Node's own timer tells a slow reader from a dead one.
     socket.setTimeout(this.#idleMs);
+    response.once('finish', () => socket.setTimeout(0));
     return false;
   }
 

@@ -15,6 +15,7 @@ interface Internals {
   _hasBody: boolean;
   _expect_continue: boolean;
   _sent100: boolean;
+  _send(text: string, encoding: 'latin1'): boolean;
   _keepAliveTimeout: number;
   _closed: boolean;
   finished: boolean;
@@ -51,9 +52,35 @@ export class LeanResponse extends ServerResponse {
     const phrase = typeof reason === 'string' ? reason : (STATUS_CODES[status] ?? 'unknown');
     if (this.headersSent || !Array.isArray(list) || !this.#takeHead(status, phrase, list as string[])) {
       (this as unknown as Internals)._keepAliveTimeout = BOUNDS.keepAliveTimeoutMs;
-      return super.writeHead(status, reason as string, fields as string[]);
+      super.writeHead(status, reason as string, fields as string[]);
     }
+    // What waits in the queue is a 100 Continue; Node would put the head in front of it.
+    if (this.#isWaitingBehind()) this.flushHeaders();
     return this;
+  }
+
+  /** Node would write it as UTF-8. */
+  override flushHeaders(): void {
+    const internals = this as unknown as Internals;
+    if (internals._header !== null && !internals._headerSent) internals._send('', 'latin1');
+  }
+
+  /** Whoever has an answer is not told to go on; Node throws. */
+  override writeContinue(callback?: () => void): void {
+    if (!this.headersSent && !this.destroyed) super.writeContinue(callback);
+  }
+
+  /** An answer that waits behind another is cut when its turn has come: Node would leave the connection open for good. */
+  override destroy(error?: Error): this {
+    if (this.destroyed || this.socket !== null || this.writableFinished) return super.destroy(error);
+    this.once('socket', (socket: Socket) => process.nextTick(() => socket.destroy(error)));
+    return this;
+  }
+
+  /** Has the connection stay open behind this answer, though its head may say otherwise: whoever asks for it ends it. */
+  outliveAnswer(): void {
+    (this as unknown as Internals)._last = false;
+    this.once('finish', () => this.req.socket.end());
   }
 
   /** @param chunk a text has one character a byte */
@@ -93,6 +120,10 @@ export class LeanResponse extends ServerResponse {
     if (socket.writableLength === 0) this.#finish();
     else socket.write('', (error) => error || this.#finish());
     return true;
+  }
+
+  #isWaitingBehind(): boolean {
+    return (this as unknown as Internals).outputData.length > 0;
   }
 
   #finish(): void {

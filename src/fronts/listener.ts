@@ -127,7 +127,12 @@ class NodeListener implements Listener {
   /** The connection of a new request; undefined where that is ending already. */
   #begun(request: IncomingMessage, response: LeanResponse): Connection | undefined {
     const connection = this.#connections.get(request.socket);
-    connection?.began(response);
+    // An answer has said that it is the last: what comes behind it is not processed (RFC 9112 section 9.6).
+    if (!connection || connection.socket.writableEnded) {
+      request.resume();
+      return undefined;
+    }
+    connection.began(response);
     return connection;
   }
 
@@ -158,7 +163,9 @@ class NodeListener implements Listener {
     if (connection?.lastWords) return;
     if (!connection || code === null || !socket.writable || socket.bytesRead === 0) return void socket.destroy();
     const response = connection.answers.at(-1);
-    if (!response || response.req.complete) return this.#refuseBehind(connection, code, excerptOf(error));
+    // One without a body has ended from the start; Node does not say `complete` of one that was answered at once.
+    if (!response || response.req.complete || response.req.readableEnded)
+      return this.#refuseBehind(connection, code, excerptOf(error));
     // What cannot be read is the body of a request that is under way.
     connection.lastWords = () => '';
     if (response.headersSent) socket.destroy();

@@ -230,6 +230,7 @@ class HttpExchange extends Exchange implements ResponseOwner {
     this.journey.refused(denial, status, request.method === 'HEAD' ? 0 : Buffer.byteLength(body));
     onceGone(request, response, () => this.end());
     response.writeHead(status, isLast ? [...fields, 'Connection', 'close'] : [...fields]);
+    if (closesBehind) response.outliveAnswer();
     response.end(body);
     if (closesBehind) lingerAndClose(request);
     else request.resume();

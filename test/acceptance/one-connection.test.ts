@@ -1,0 +1,147 @@
+// What one client connection may do to the process, to itself and to those behind it: answers behind each other,
+// bodies that break, uploads that are refused. Each case was a defect once.
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import { Scene } from '../support/acceptance-scene.ts';
+import { eventually } from '../support/acceptance-wait.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
+import { RawClient } from '../support/raw-client.ts';
+import { plainAnswer, startRecordingUpstream, type RecordingUpstream } from '../support/recording-upstream.ts';
+
+const LARGE = 3_000_000;
+let scene: Scene;
+let gateway: GatewayProcess;
+let upstream: RecordingUpstream;
+/** Answers that wait for the test, by path. */
+const held = new Map<string, () => void>();
+
+before(async () => {
+  scene = await Scene.open('sqlite');
+  upstream = await startRecordingUpstream(async (seen) => {
+    const { socket } = seen;
+    for (let from = 0; ;) {
+      const text = await seen.until('\r\n\r\n', from);
+      const head = text.slice(from, text.indexOf('\r\n\r\n', from) + 4);
+      from += head.length;
+      const path = head.split(' ')[1]!;
+      if (path.startsWith('/p/held')) held.set(path, () => socket.write(plainAnswer('held')));
+      else if (path === '/p/large') socket.write(plainAnswer('x'.repeat(LARGE)));
+      else if (path === '/p/cut') socket.end('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf');
+      else if (path === '/p/upload') {
+        from += (await seen.until('0\r\n\r\n', from)).length - from;
+        socket.write(plainAnswer('y'.repeat(40_000)));
+      } else if (path === '/p/octets') {
+        socket.write(Buffer.from('HTTP/1.1 200 OK\r\nX-T: caf\xe9\r\nContent-Length: 2\r\n\r\n', 'latin1'));
+        held.set(path, () => socket.write('ok'));
+      } else socket.write(plainAnswer('ok'));
+    }
+  });
+  scene.onClose(() => upstream.close());
+  gateway = await scene.gateway({
+    upstreams: { api: { targets: [upstream.origin], idleTimeout: '500ms', responseTimeout: '10s' } },
+    routes: {
+      open: { path: '/p/**', upstream: 'api', access: 'public' },
+      closed: { path: '/s/**', upstream: 'api', scopes: ['s:read'] },
+    },
+  });
+});
+after(() => scene.close());
+
+function get(path: string, last = false): string {
+  return `GET ${path} HTTP/1.1\r\nHost: a\r\n${last ? 'Connection: close\r\n' : ''}\r\n`;
+}
+
+async function release(path: string): Promise<void> {
+  const answer = await eventually(() => held.get(path) ?? assert.fail(`${path} has not reached the upstream`));
+  held.delete(path);
+  answer();
+}
+
+/** Time that a defect takes to show; a correct gateway passes however long it is. */
+function passed(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function statuses(text: string): string[] {
+  return [...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => status!);
+}
+
+it('a body that breaks in the same segment as its Expect ends one connection, not the process', async () => {
+  assert.match(await RawClient.exchange(gateway.proxyPort, get('/p/1', true)), /ok$/);
+  const broken = 'POST /p/1 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\nXX\r\n';
+  assert.deepEqual(statuses(await RawClient.exchange(gateway.proxyPort, broken)), ['400']);
+  assert.match(await RawClient.exchange(gateway.proxyPort, get('/p/1', true)), /ok$/);
+});
+
+it("a slow reader's timer does not outlive its answer", async () => {
+  const client = await RawClient.open(gateway.proxyPort, get('/p/large'));
+  await client.wait((text) => text.length > LARGE, 'the large answer');
+  client.write(get('/p/held-1'));
+  const answer = await eventually(() => held.get('/p/held-1') ?? assert.fail('not there yet'));
+  // Longer than the upstream's idleTimeout, which is what the timer was set to.
+  await passed(1_200);
+  answer();
+  assert.match(await client.until('held'), /held$/);
+  client.destroy();
+});
+
+it('what is no request is refused, and recorded, behind an answer that was given at once', async () => {
+  const text = await RawClient.exchange(gateway.proxyPort, `${get('/s/1')}GARBAGE\r\n\r\n`);
+  assert.deepEqual(statuses(text), ['401', '400']);
+  await gateway.logLine(({ status, path }) => status === 400 && path === null);
+});
+
+it('100 Continue of a request that waits behind another stands before its answer', async () => {
+  const upload = 'POST /p/upload HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\n';
+  const body = 'Transfer-Encoding: chunked\r\n\r\n1\r\nb\r\n0\r\n\r\n';
+  const client = await RawClient.open(gateway.proxyPort, get('/p/held-2') + upload + body);
+  await eventually(() => assert.ok(upstream.connections.some(({ text }) => text.includes('/p/upload'))));
+  await eventually(() => assert.ok(held.has('/p/held-2')));
+  // The answer to the upload waits in the gateway by then, or comes later and in order all the same.
+  await passed(200);
+  await release('/p/held-2');
+  assert.match(
+    await client.rest(),
+    /held(HTTP\/1\.1 100 Continue\r\n\r\n)?HTTP\/1\.1 200 OK\r\n(?:[^\r\n]+\r\n)*\r\ny{40000}$/,
+  );
+  client.destroy();
+});
+
+it('an answer that breaks off while it waits behind another ends the connection', async () => {
+  const client = await RawClient.open(gateway.proxyPort, get('/p/held-3') + get('/p/cut'));
+  await gateway.logLine(({ path }) => path === '/p/cut');
+  await release('/p/held-3');
+  assert.deepEqual(statuses(await client.rest(3_000)), ['200', '200']);
+  client.destroy();
+});
+
+it('nothing behind an answer that ends the connection reaches the upstream', async () => {
+  // There is an idle connection to the upstream, on which it would go at once.
+  assert.match(await RawClient.exchange(gateway.proxyPort, get('/p/1', true)), /ok$/);
+  const text = await RawClient.exchange(gateway.proxyPort, get('/p/../x') + get('/p/behind'));
+  assert.deepEqual(statuses(text), ['400']);
+  assert.match(await RawClient.exchange(gateway.proxyPort, get('/p/1', true)), /ok$/);
+  assert.ok(!upstream.connections.some(({ text: seen }) => seen.includes('/p/behind')));
+});
+
+it('whoever is refused during an upload can read why', async () => {
+  const client = await RawClient.open(gateway.proxyPort);
+  client.socket.pause();
+  client.write('POST /s/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n');
+  for (let part = 0; part < 8; part++) {
+    await passed(10);
+    client.write('x'.repeat(50_000));
+  }
+  await passed(50);
+  client.socket.resume();
+  assert.match(await client.rest(), /^HTTP\/1\.1 401 /);
+  client.destroy();
+});
+
+it("an upstream's octets above ASCII come back as they were, also where the head comes alone", async () => {
+  const client = await RawClient.open(gateway.proxyPort, get('/p/octets', true));
+  await client.until('\r\n\r\n');
+  await release('/p/octets');
+  assert.match(await client.rest(), /X-T: caf\xe9\r\n/i);
+  client.destroy();
+});
