@@ -7,25 +7,31 @@ export interface ConnectionWatcher {
   clientClosed(): void;
 }
 
-/** One listener a connection, not one a request. */
-const watchers = new WeakMap<Socket, Set<ConnectionWatcher>>();
+/**
+ * One listener a connection, not one a request; and a list, mostly of one: a Set that is filled and emptied for every
+ * request takes a new table every few of them, and a table that got old keeps all that come after it.
+ */
+const watchers = new WeakMap<Socket, ConnectionWatcher[]>();
 
 /** Tells when a client's connection has closed, until {@link unwatchConnection}. */
 export function watchConnection(socket: Socket, watcher: ConnectionWatcher): void {
   let all = watchers.get(socket);
   if (!all) {
-    const those = (all = new Set<ConnectionWatcher>());
+    const those: ConnectionWatcher[] = (all = []);
     watchers.set(socket, those);
     socket.once('close', () => {
-      for (const each of those) each.clientClosed();
+      // Each may stop watching when it is told.
+      for (const each of [...those]) if (those.includes(each)) each.clientClosed();
     });
   }
-  all.add(watcher);
-  if (socket.destroyed) process.nextTick(() => all.has(watcher) && watcher.clientClosed());
+  all.push(watcher);
+  if (socket.destroyed) process.nextTick(() => all.includes(watcher) && watcher.clientClosed());
 }
 
 export function unwatchConnection(socket: Socket, watcher: ConnectionWatcher): void {
-  watchers.get(socket)?.delete(watcher);
+  const all = watchers.get(socket);
+  const at = all?.lastIndexOf(watcher) ?? -1;
+  if (at !== -1) all!.splice(at, 1);
 }
 
 /** Calls back when the response has closed, or its connection has where the response never had its turn on it. */
