@@ -20,8 +20,7 @@ export function watchConnection(socket: Socket, watcher: ConnectionWatcher): voi
     const those: ConnectionWatcher[] = (all = []);
     watchers.set(socket, those);
     socket.once('close', () => {
-      // Each may stop watching when it is told.
-      for (const each of [...those]) if (those.includes(each)) each.clientClosed();
+      for (let each = those.shift(); each; each = those.shift()) each.clientClosed();
     });
   }
   all.push(watcher);
