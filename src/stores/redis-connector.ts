@@ -3,7 +3,7 @@
 import { createConnection, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { AbstractConnector } from 'ioredis';
+import { AbstractConnector, type RedisOptions } from 'ioredis';
 import { BOUNDS } from '../core/bounds.ts';
 import { placeText, type RedisPlace } from '../core/redis-url.ts';
 import type { RedisGuides } from './redis-guides.ts';
@@ -11,7 +11,7 @@ import type { RedisGuides } from './redis-guides.ts';
 type Tell = (event: string, error: Error) => void;
 
 /** The class that ioredis makes connections with, for one set of guides. */
-export function guidedConnector(guides: RedisGuides, isTls: boolean) {
+export function guidedConnector(guides: RedisGuides, isTls: boolean): NonNullable<RedisOptions['Connector']> {
   return class extends GuidedConnector {
     constructor() {
       super(guides, isTls);
