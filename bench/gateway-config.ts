@@ -3,8 +3,13 @@ import type { ConfigInput } from '../src/config/schema.ts';
 import type { GatewayOptions } from './gateway.ts';
 import { ALLOWED, LIMITS, SCOPE, TINY_LIMIT } from './keys.ts';
 
-/** What the configuration's secret references lead to. */
-export const GATEWAY_ENV = { ...process.env, BENCH_PEPPER: 'the pepper of the benchmark, which keeps nothing secret' };
+/** What the configuration's secret references lead to; and what the image and the systemd unit set. */
+export const GATEWAY_ENV = {
+  ...process.env,
+  BENCH_PEPPER: 'the pepper of the benchmark, which keeps nothing secret',
+  NODE_OPTIONS: '--max-semi-space-size=8',
+  MALLOC_ARENA_MAX: '1',
+};
 
 interface Places {
   readonly port: number;

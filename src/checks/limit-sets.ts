@@ -2,25 +2,35 @@
 // (and from the same address, where a limit counts by it) demands the same of the same subjects.
 import { sourcePrefix } from '../core/address.ts';
 import { BOUNDS } from '../core/bounds.ts';
-import type { Caller, Limit, Route } from '../core/policy.ts';
+import type { Caller, Limit, Plan, Route } from '../core/policy.ts';
 import type { LimitDemand } from '../core/ports.ts';
 import type { CallerKnown, ClientKnown, RouteKnown } from '../core/request.ts';
+import { textHash } from '../core/text-hash.ts';
 
 /** The limits that apply to a request, and a demand of each, in their order. */
 export interface LimitSet {
-  readonly caller: Caller | null;
   readonly limits: readonly Limit[];
   readonly demands: readonly LimitDemand[];
   /** Value of `RateLimit-Policy`. */
   readonly policy: string;
 }
 
+/** A set, and what of a caller it was built from besides the id that it is remembered by. */
+interface Remembered extends LimitSet {
+  readonly owner: string | null;
+  readonly plan: Plan | null;
+}
+
 type Needs = ClientKnown & RouteKnown & CallerKnown;
-/** By route; then by caller, or by text where the address counts or there is no caller. */
-type Generation = Map<Route, Map<Caller | string, LimitSet>>;
+/** By route; then by key id, and by address where that counts. */
+type Generation = Map<Route, Map<string, Remembered>>;
+
+/** Places for what was asked for once; another may take one at any time. */
+const SIGHTINGS = 8_192;
 
 export class LimitSets {
   readonly #most: number;
+  readonly #sightings = new Int32Array(SIGHTINGS);
   #young: Generation = new Map();
   #old: Generation = new Map();
   #count = 0;
@@ -30,20 +40,32 @@ export class LimitSets {
     this.#most = most;
   }
 
-  /** What the request demands; the same object as for the last one like it. */
+  /** What the request demands; the same object as for the last one like it, from the second on. */
   of(request: Readonly<Needs>): LimitSet {
     const { caller, route } = request;
     const key = keyOf(request);
     const known = this.#young.get(route)?.get(key);
-    if (known !== undefined && known.caller === caller) return known;
+    if (known !== undefined && isOf(known, caller)) return known;
     const old = this.#old.get(route)?.get(key);
-    const set = old !== undefined && old.caller === caller ? old : build(request);
-    this.#remember(route, key, set);
-    return set;
+    if (old !== undefined && isOf(old, caller)) return this.#remember(route, key, old);
+    const set = build(request);
+    return this.#wasSeen(key) ? this.#remember(route, key, set) : set;
+  }
+
+  /**
+   * Whether requests alike came lately. Sets that are used once would push out the others, and live just long enough
+   * to become old garbage.
+   */
+  #wasSeen(key: string): boolean {
+    const hash = textHash(key);
+    const place = hash & (SIGHTINGS - 1);
+    const wasSeen = this.#sightings[place] === hash;
+    this.#sightings[place] = hash;
+    return wasSeen;
   }
 
   /** Two generations: what was not asked for during one of them is gone after the next. */
-  #remember(route: Route, key: Caller | string, set: LimitSet): void {
+  #remember(route: Route, key: string, set: Remembered): LimitSet {
     if (this.#count >= this.#most / 2) {
       this.#old = this.#young;
       this.#young = new Map();
@@ -53,20 +75,26 @@ export class LimitSets {
     if (!sets) this.#young.set(route, (sets = new Map()));
     sets.set(key, set);
     this.#count++;
+    return set;
   }
 }
 
-function keyOf({ caller, route, client }: Needs): Caller | string {
-  // A key's id has no space in it. That the caller is the same is looked at, too.
-  if (route.countsAddress || caller?.plan?.countsAddress === true)
-    return `${caller?.keyId ?? ''} ${sourcePrefix(client)}`;
-  return caller ?? '';
+/** A key's id has no space in it. */
+function keyOf({ caller, route, client }: Needs): string {
+  const keyId = caller?.keyId ?? '';
+  return route.countsAddress || caller?.plan?.countsAddress === true ? `${keyId} ${sourcePrefix(client)}` : keyId;
 }
 
-function build(request: Needs): LimitSet {
+function isOf({ owner, plan }: Remembered, caller: Caller | null): boolean {
+  return caller === null ? owner === null && plan === null : owner === caller.owner && plan === caller.plan;
+}
+
+function build(request: Needs): Remembered {
+  const { caller } = request;
   const limits = limitsOf(request);
   return {
-    caller: request.caller,
+    owner: caller?.owner ?? null,
+    plan: caller?.plan ?? null,
     limits,
     demands: limits.map((limit) => demandOf(limit, request)),
     policy: limits.map((limit) => limit.policyItem).join(', '),
@@ -76,8 +104,13 @@ function build(request: Needs): LimitSet {
 /** The limits that apply: those of the plan, then those of the route. Without a caller, none that count by one. */
 function limitsOf({ caller, route }: Needs): readonly Limit[] {
   const plan = caller?.plan?.limits ?? [];
-  const limits = plan.length === 0 ? route.limits : [...plan, ...route.limits];
+  const limits = joined(plan, route.limits);
   return caller === null ? limits.filter((limit) => limit.by === 'address' || limit.by === 'route') : limits;
+}
+
+function joined(first: readonly Limit[], second: readonly Limit[]): readonly Limit[] {
+  if (second.length === 0) return first;
+  return first.length === 0 ? second : [...first, ...second];
 }
 
 function demandOf(limit: Limit, request: Needs): LimitDemand {

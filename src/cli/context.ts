@@ -1,7 +1,7 @@
 // What every command stands on: where its configuration is, and the service it works through.
 import { access } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { type Management, openManagement } from '../compose/management.ts';
+import type { Management } from '../compose/management.ts';
 import { UserFault } from '../core/fault.ts';
 import { sayFault } from './faults.ts';
 import type { Host, Terminal } from './terminal.ts';
@@ -51,6 +51,8 @@ export async function withManagement<T>(
   work: (management: Management) => Promise<T>,
 ): Promise<T> {
   const { host, terminal } = context;
+  // Here, so that commands which need neither store nor peppers do not load them.
+  const { openManagement } = await import('../compose/management.ts');
   const management = await openManagement({
     file: await configFile(command, context),
     env: host.env,

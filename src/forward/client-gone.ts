@@ -7,54 +7,31 @@ export interface ConnectionWatcher {
   clientClosed(): void;
 }
 
+/**
+ * One listener a connection, not one a request; and a list, mostly of one: a Set that is filled and emptied for every
+ * request takes a new table every few of them, and a table that got old keeps all that come after it.
+ */
+const watchers = new WeakMap<Socket, ConnectionWatcher[]>();
+
 /** Tells when a client's connection has closed, until {@link unwatchConnection}. */
 export function watchConnection(socket: Socket, watcher: ConnectionWatcher): void {
-  let those = watchers.get(socket);
-  if (!those) {
-    those = new Watchers(socket);
+  let all = watchers.get(socket);
+  if (!all) {
+    const those: ConnectionWatcher[] = (all = []);
     watchers.set(socket, those);
+    socket.once('close', () => {
+      for (let each = those.shift(); each; each = those.shift()) each.clientClosed();
+    });
   }
-  those.add(watcher);
+  all.push(watcher);
+  if (socket.destroyed) process.nextTick(() => all.includes(watcher) && watcher.clientClosed());
 }
 
 export function unwatchConnection(socket: Socket, watcher: ConnectionWatcher): void {
-  watchers.get(socket)?.delete(watcher);
+  const all = watchers.get(socket);
+  const at = all?.lastIndexOf(watcher) ?? -1;
+  if (at !== -1) all!.splice(at, 1);
 }
-
-/** Who watches one connection: one listener on it, not one a request. */
-class Watchers {
-  readonly #socket: Socket;
-  /** Nearly always there is one at a time, for which a set would cost more than all else here. */
-  #one: ConnectionWatcher | null = null;
-  readonly #more = new Set<ConnectionWatcher>();
-
-  constructor(socket: Socket) {
-    this.#socket = socket;
-    socket.once('close', () => this.#closed());
-  }
-
-  add(watcher: ConnectionWatcher): void {
-    if (this.#one === null) this.#one = watcher;
-    else this.#more.add(watcher);
-    if (this.#socket.destroyed) process.nextTick(() => this.#has(watcher) && watcher.clientClosed());
-  }
-
-  delete(watcher: ConnectionWatcher): void {
-    if (this.#one === watcher) this.#one = null;
-    else if (this.#more.size > 0) this.#more.delete(watcher);
-  }
-
-  #has(watcher: ConnectionWatcher): boolean {
-    return this.#one === watcher || this.#more.has(watcher);
-  }
-
-  #closed(): void {
-    this.#one?.clientClosed();
-    for (const each of this.#more) each.clientClosed();
-  }
-}
-
-const watchers = new WeakMap<Socket, Watchers>();
 
 /** Calls back when the response has closed, or its connection has where the response never had its turn on it. */
 export function onceGone(request: IncomingMessage, response: ServerResponse, onGone: () => void): void {

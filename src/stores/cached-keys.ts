@@ -30,7 +30,7 @@ export class CachedKeys {
   readonly #options: CachedKeysOptions;
   readonly #known: KeyTable;
   readonly #unknown = new UnknownTexts(BOUNDS.cachedUnknowns);
-  readonly #underWay = new Map<string, Promise<Found>>();
+  readonly #underWay = new Map<string, LookUp>();
   /** Of the text that is asked for at the moment. */
   readonly #digest = newDigest();
   /** Goes up with every change heard of, so that a look-up that was overtaken is not kept. */
@@ -62,15 +62,20 @@ export class CachedKeys {
   /** Asks the store, once for all who ask for the same text at the same time. @throws {StoreFault} */
   lookUp(text: string): Promise<Found> {
     const digest = digestText(text);
-    const underWay = this.#underWay.get(digest);
+    const underWay = this.#underWay.get(digest)?.found;
     if (underWay) return underWay;
     this.#options.onEvent('miss');
     if (this.#underWay.size >= BOUNDS.lookups) {
       return Promise.reject(new StoreFault('find', 'too many key look-ups are under way'));
     }
-    const asked = this.#ask(digest, text).finally(() => this.#underWay.delete(digest));
-    this.#underWay.set(digest, asked);
-    return asked;
+    const lookUp: LookUp = { found: undefined };
+    const found = this.#ask(digest, text).finally(() => {
+      this.#underWay.delete(digest);
+      lookUp.found = undefined;
+    });
+    lookUp.found = found;
+    this.#underWay.set(digest, lookUp);
+    return found;
   }
 
   /** Takes in a change that the feed told of. */
@@ -116,6 +121,14 @@ export class CachedKeys {
   #isFresh(foundAtMs: number, nowMs: number): boolean {
     return nowMs - Math.max(foundAtMs, this.#options.lastHeardMs()) <= this.#options.maxStalenessMs;
   }
+}
+
+/**
+ * Under way, until it is emptied: a map that is filled and emptied all the time outgrows its tables, and those that
+ * got old keep what they held, and each other, until a full garbage collection.
+ */
+interface LookUp {
+  found: Promise<Found> | undefined;
 }
 
 const KNOWN_BOUNDS = {

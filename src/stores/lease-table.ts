@@ -2,6 +2,7 @@
 // time within a short while: any number of keys that are used once leaves nothing behind.
 import { BOUNDS } from '../core/bounds.ts';
 import type { LimitDemand } from '../core/ports.ts';
+import { textHash } from '../core/text-hash.ts';
 import { Lease } from './lease.ts';
 
 /** Places for what was demanded once; another subject may take one at any time. */
@@ -45,7 +46,7 @@ export class LeaseTable {
 
   /** When the subject was last demanded; it is now, too. */
   #sight(key: string, now: number): number {
-    const hash = hashOf(key);
+    const hash = textHash(key);
     const place = hash & (SIGHTINGS - 1);
     const last = this.#sightedHash[place] === hash ? this.#sightedAt[place]! : -Infinity;
     this.#sightedHash[place] = hash;
@@ -79,11 +80,4 @@ export class LeaseTable {
 /** With the rule: what was granted under one that a reload has changed is not spent under another. */
 function keyOf({ algorithm, requests, periodMs, burst, id }: LimitDemand): string {
   return `${algorithm} ${requests} ${periodMs} ${burst} ${id}`;
-}
-
-/** FNV-1a, 32 bits. */
-function hashOf(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
-  return hash | 0;
 }

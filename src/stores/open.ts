@@ -2,9 +2,7 @@
 import { UserFault } from '../core/fault.ts';
 import type { Store } from '../core/ports.ts';
 import { isRedisScheme, REDIS_URL_FORMS } from '../core/redis-url.ts';
-import { openRedisStore } from './redis-store.ts';
 import type { StoreSettings } from './settings.ts';
-import { openSqliteStore } from './sqlite-store.ts';
 
 /**
  * Opens a store: `sqlite:PATH` (relative to the working directory; what is missing is made), or a Redis in one of the
@@ -15,8 +13,15 @@ import { openSqliteStore } from './sqlite-store.ts';
  */
 export async function openStore(settings: StoreSettings): Promise<Store> {
   const scheme = /^([a-z+]+):/.exec(settings.url)?.[1];
-  if (scheme === 'sqlite') return openSqliteStore(settings);
-  if (scheme !== undefined && isRedisScheme(scheme)) return openRedisStore(settings);
+  // The other kind, and the libraries behind it, is not loaded.
+  if (scheme === 'sqlite') {
+    const { openSqliteStore } = await import('./sqlite-store.ts');
+    return openSqliteStore(settings);
+  }
+  if (scheme !== undefined && isRedisScheme(scheme)) {
+    const { openRedisStore } = await import('./redis-store.ts');
+    return openRedisStore(settings);
+  }
   throw new UserFault(
     `store.url ${scheme === undefined ? 'has no scheme' : `begins with ${scheme}:, which is not supported`}; write sqlite:PATH, ${REDIS_URL_FORMS.server}, ${REDIS_URL_FORMS.sentinel} or ${REDIS_URL_FORMS.cluster}.`,
     78,

@@ -64,13 +64,17 @@ test('a key without an owner is its own; without a caller only what counts by ad
   ]);
 });
 
-test('requests alike get the same set; another caller, route or address gets one of its own', () => {
+test('requests alike get the same set from the second on; another caller, route or address gets one of its own', () => {
   const sets = new LimitSets();
   const [orders, stock] = [route('orders', [limit('mine', 'key')]), route('stock', [limit('here', 'address')])];
   const [ann, bob] = [caller('ann'), caller('bob')];
+  sets.of(request({ route: orders, caller: ann }));
   const first = sets.of(request({ route: orders, caller: ann }));
   assert.equal(sets.of(request({ route: orders, caller: ann, from: '192.0.2.9' })), first);
+  // The caller that a key's record gave another time.
+  assert.equal(sets.of(request({ route: orders, caller: { ...ann } })), first);
   assert.notEqual(sets.of(request({ route: orders, caller: bob })), first);
+  sets.of(request({ route: stock, caller: ann }));
   const here = sets.of(request({ route: stock, caller: ann }));
   assert.equal(sets.of(request({ route: stock, caller: ann })), here);
   assert.notEqual(sets.of(request({ route: stock, caller: ann, from: '192.0.2.9' })), here);
@@ -89,12 +93,15 @@ test('only so many are remembered, and those that are asked for again and again 
   const sets = new LimitSets(100);
   const orders = route('orders', [limit('mine', 'key')]);
   const ann = caller('ann');
+  sets.of(request({ route: orders, caller: ann }));
   const first = sets.of(request({ route: orders, caller: ann }));
-  const once = caller('once');
-  const gone = sets.of(request({ route: orders, caller: once }));
+  const twice = caller('twice');
+  sets.of(request({ route: orders, caller: twice }));
+  const gone = sets.of(request({ route: orders, caller: twice }));
   for (let at = 0; at < 1_000; at++) {
-    sets.of(request({ route: orders, caller: caller(`other-${at}`) }));
+    for (const other of [caller(`other-${at}`), caller(`other-${at}`)])
+      sets.of(request({ route: orders, caller: other }));
     assert.equal(sets.of(request({ route: orders, caller: ann })), first);
   }
-  assert.notEqual(sets.of(request({ route: orders, caller: once })), gone);
+  assert.notEqual(sets.of(request({ route: orders, caller: twice })), gone);
 });
