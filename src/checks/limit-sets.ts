@@ -5,7 +5,7 @@ import { BOUNDS } from '../core/bounds.ts';
 import type { Caller, Limit, Plan, Route } from '../core/policy.ts';
 import type { LimitDemand } from '../core/ports.ts';
 import type { CallerKnown, ClientKnown, RouteKnown } from '../core/request.ts';
-import { textHash } from '../core/text-hash.ts';
+import { Sightings } from '../core/sightings.ts';
 
 /** The limits that apply to a request, and a demand of each, in their order. */
 export interface LimitSet {
@@ -30,7 +30,8 @@ const SIGHTINGS = 8_192;
 
 export class LimitSets {
   readonly #most: number;
-  readonly #sightings = new Int32Array(SIGHTINGS);
+  readonly #sightings = new Sightings(SIGHTINGS);
+  #looks = 0;
   #young: Generation = new Map();
   #old: Generation = new Map();
   #count = 0;
@@ -57,11 +58,7 @@ export class LimitSets {
    * to become old garbage.
    */
   #wasSeen(key: string): boolean {
-    const hash = textHash(key);
-    const place = hash & (SIGHTINGS - 1);
-    const wasSeen = this.#sightings[place] === hash;
-    this.#sightings[place] = hash;
-    return wasSeen;
+    return this.#sightings.see(key, ++this.#looks) !== Number.NEGATIVE_INFINITY;
   }
 
   /** Two generations: what was not asked for during one of them is gone after the next. */

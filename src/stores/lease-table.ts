@@ -2,7 +2,7 @@
 // time within a short while: any number of keys that are used once leaves nothing behind.
 import { BOUNDS } from '../core/bounds.ts';
 import type { LimitDemand } from '../core/ports.ts';
-import { textHash } from '../core/text-hash.ts';
+import { Sightings } from '../core/sightings.ts';
 import { Lease } from './lease.ts';
 
 /** Places for what was demanded once; another subject may take one at any time. */
@@ -13,8 +13,7 @@ const CHANCES = 8;
 export class LeaseTable {
   readonly #leases = new Map<string, Lease>();
   readonly #capacity: number;
-  readonly #sightedHash = new Int32Array(SIGHTINGS);
-  readonly #sightedAt = new Float64Array(SIGHTINGS).fill(-Infinity);
+  readonly #sightings = new Sightings(SIGHTINGS);
 
   constructor(capacity: number = BOUNDS.leases) {
     this.#capacity = capacity;
@@ -29,7 +28,7 @@ export class LeaseTable {
     const key = keyOf(demand);
     const found = this.#leases.get(key);
     if (found) return found;
-    const sightedAt = this.#sight(key, now);
+    const sightedAt = this.#sightings.see(key, now);
     if (now - sightedAt >= BOUNDS.leaseIdleMs || !this.#makeRoom(now, onEvicted)) return undefined;
     const lease = new Lease(demand, sightedAt, now);
     this.#leases.set(key, lease);
@@ -42,16 +41,6 @@ export class LeaseTable {
       see(lease);
       if (lease.isForgettable(now)) this.#forget(key, lease);
     }
-  }
-
-  /** When the subject was last demanded; it is now, too. */
-  #sight(key: string, now: number): number {
-    const hash = textHash(key);
-    const place = hash & (SIGHTINGS - 1);
-    const last = this.#sightedHash[place] === hash ? this.#sightedAt[place]! : -Infinity;
-    this.#sightedHash[place] = hash;
-    this.#sightedAt[place] = now;
-    return last;
   }
 
   /** The oldest goes that is not in use; those looked at in vain have another chance. */
