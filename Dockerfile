@@ -14,10 +14,8 @@ FROM build AS production
 RUN npm prune --omit=dev --ignore-scripts
 
 FROM node:26-slim
-# Memory: a young generation of twice 8 MiB, which V8 would let grow to 64 MB to no avail; and one pool of the C library for all
-# threads, as those of each would keep tens of megabytes that nobody uses.
+# Memory: one pool of the C library for all threads, as those of each would keep tens of megabytes that nobody uses.
 ENV NODE_ENV=production \
-    NODE_OPTIONS=--max-semi-space-size=8 \
     MALLOC_ARENA_MAX=1 \
     PORTCULLIS_CONFIG=/etc/portcullis/portcullis.yaml
 WORKDIR /app

@@ -7,7 +7,6 @@ import { ALLOWED, LIMITS, SCOPE, TINY_LIMIT } from './keys.ts';
 export const GATEWAY_ENV = {
   ...process.env,
   BENCH_PEPPER: 'the pepper of the benchmark, which keeps nothing secret',
-  NODE_OPTIONS: '--max-semi-space-size=8',
   MALLOC_ARENA_MAX: '1',
 };
 

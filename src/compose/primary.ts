@@ -21,7 +21,7 @@ import { elapsed, within } from './elapsed.ts';
 import { followConfig } from './follow-config.ts';
 import type { RunningGateway } from './gateway.ts';
 import { refuseWithoutUpstream, startFacts } from './loaded.ts';
-import { workerEnvironment, workerOptions } from './worker-memory.ts';
+import { workerEnvironment } from './worker-memory.ts';
 import { WorkerSlot } from './worker-slot.ts';
 
 export interface PrimaryOptions {
@@ -148,7 +148,6 @@ class Primary implements RunningPrimary {
   #spawn(worker: number): ChildProcess {
     const child = fork(ENTRY, [String(worker)], {
       env: workerEnvironment(this.#parts.env),
-      execArgv: workerOptions(this.#parts.env),
       serialization: 'advanced',
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     });

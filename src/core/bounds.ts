@@ -147,8 +147,6 @@ export const BOUNDS = {
   changePollMs: 50,
   /** Changes the feed keeps for gateways that lag. */
   changeLogLength: 10_000,
-  /** Each half of V8's young generation, MiB. */
-  semiSpaceMiB: 8,
   /** A stored key record, bytes. */
   recordBytes: 1024 * 1024,
   /** Records read at once while keys are listed. */
