@@ -22,11 +22,11 @@ interface Remembered extends LimitSet {
 }
 
 type Needs = ClientKnown & RouteKnown & CallerKnown;
-/** By route; then by key id, and by address where that counts. */
-type Generation = Map<Route, Map<string, Remembered>>;
+/** By route, or by cost where the route has no limits; then by key id, and by address where that counts. */
+type Generation = Map<Route | number, Map<string, Remembered>>;
 
-/** Places for what was asked for once; another may take one at any time. */
-const SIGHTINGS = 8_192;
+/** Places for what was asked for once: four for each set there may be. */
+const SIGHTINGS = 65_536;
 
 export class LimitSets {
   readonly #most: number;
@@ -45,12 +45,13 @@ export class LimitSets {
   of(request: Readonly<Needs>): LimitSet {
     const { caller, route } = request;
     const key = keyOf(request);
-    const known = this.#young.get(route)?.get(key);
+    const among = route.limits.length === 0 ? route.cost : route;
+    const known = this.#young.get(among)?.get(key);
     if (known !== undefined && isOf(known, caller)) return known;
-    const old = this.#old.get(route)?.get(key);
-    if (old !== undefined && isOf(old, caller)) return this.#remember(route, key, old);
+    const old = this.#old.get(among)?.get(key);
+    if (old !== undefined && isOf(old, caller)) return this.#remember(among, key, old);
     const set = build(request);
-    return this.#wasSeen(key) ? this.#remember(route, key, set) : set;
+    return this.#wasSeen(key) ? this.#remember(among, key, set) : set;
   }
 
   /**
@@ -62,14 +63,14 @@ export class LimitSets {
   }
 
   /** Two generations: what was not asked for during one of them is gone after the next. */
-  #remember(route: Route, key: string, set: Remembered): LimitSet {
+  #remember(among: Route | number, key: string, set: Remembered): LimitSet {
     if (this.#count >= this.#most / 2) {
       this.#old = this.#young;
       this.#young = new Map();
       this.#count = 0;
     }
-    let sets = this.#young.get(route);
-    if (!sets) this.#young.set(route, (sets = new Map()));
+    let sets = this.#young.get(among);
+    if (!sets) this.#young.set(among, (sets = new Map()));
     sets.set(key, set);
     this.#count++;
     return set;

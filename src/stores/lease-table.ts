@@ -5,8 +5,8 @@ import type { LimitDemand } from '../core/ports.ts';
 import { Sightings } from '../core/sightings.ts';
 import { Lease } from './lease.ts';
 
-/** Places for what was demanded once; another subject may take one at any time. */
-const SIGHTINGS = 8_192;
+/** Places for what was demanded once: four for each lease there may be, so that few push one another out. */
+const SIGHTINGS = 65_536;
 /** Subjects looked at for one that nobody uses. */
 const CHANCES = 8;
 
