@@ -12,12 +12,14 @@ export interface RoundsOptions {
   readonly stacks: readonly Stack[];
   readonly keys: KeySet;
   readonly connections: number;
+  /** Connections of the warm-up; default: as many. */
+  readonly warmUpConnections?: number;
 }
 
 /** Loads by the stack's name, one a round. */
 export async function runRounds(
   { session, options, say }: Bench,
-  { stacks, keys, connections }: RoundsOptions,
+  { stacks, keys, connections, warmUpConnections = connections }: RoundsOptions,
 ): Promise<Map<string, Load[]>> {
   const loads = new Map<string, Load[]>(stacks.map(({ name }) => [name, []]));
   for (let round = 1; round <= options.rounds; round++) {
@@ -39,7 +41,7 @@ export async function runRounds(
         ...(stack.paths && { paths: stack.paths }),
         isClosing: stack.isClosing === true,
       };
-      await load(session, running, { ...how, seconds: WARM_UP_S });
+      await load(session, running, { ...how, connections: warmUpConnections, seconds: WARM_UP_S });
       const result = await load(session, running, { ...how, seconds: options.seconds });
       if (result.requests === 0) say('  no answer at all in this time; give it more --seconds');
       if (result.errors > 0) say(`  ${result.errors} of ${result.requests} requests failed`);

@@ -25,7 +25,9 @@ export async function latency(bench: Bench): Promise<void> {
   const machine = machineLine();
   const portcullis = (['strict', 'node'] as const).map((http) => portcullisStacks(bench.session, http)[0]!);
   const stacks = await fit(bench, [direct, haproxy, nginxLua, ...portcullis, usualComposition]);
-  const loads = await runRounds(bench, { stacks, keys: keySet(), connections: 1 });
+  // Warmed up by many: what runs compiled just in time has hardly begun to after two seconds of one.
+  const warmUpConnections = bench.options.connections;
+  const loads = await runRounds(bench, { stacks, keys: keySet(), connections: 1, warmUpConnections });
   const yardstick = loads.get(haproxy.name);
   const rows = stacks.map(({ name, title }): LatencyRow & { title: string } => {
     const own = loads.get(name)!;
