@@ -151,7 +151,8 @@ interface Parts {
 async function assemble({ first, log, metrics, peppers, store, adopt, others }: Parts): Promise<Enforcement> {
   let inForce = compile(first);
   const requestLog = new RequestLog(log, first.config.log.requests);
-  const keys = cachedKeys(first.config, { store, peppers, log, metrics, inForce: () => inForce.config });
+  const rehashes = new Set<Promise<void>>();
+  const keys = cachedKeys(first.config, { store, peppers, log, metrics, rehashes, inForce: () => inForce.config });
   const seats = new Seats(store.limits);
   const limits = new LeasedLimits(store.limits);
   let guard = newGuard(store, inForce.policy, others);
@@ -199,6 +200,8 @@ async function assemble({ first, log, metrics, peppers, store, adopt, others }: 
     close: async () => {
       seats.close();
       await limits.close();
+      // Each within the store's timeout: a key's first use under a new pepper may be the only one for long.
+      await Promise.all(rehashes);
       metrics.close();
       await store.changes.stop();
       await store.close();
@@ -220,10 +223,12 @@ interface CacheParts {
   readonly peppers: Peppers;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Keys on their way to the current pepper. */
+  readonly rehashes: Set<Promise<void>>;
   readonly inForce: () => Config;
 }
 
-function cachedKeys(config: Config, { store, peppers, log, metrics, inForce }: CacheParts): CachedKeys {
+function cachedKeys(config: Config, { store, peppers, log, metrics, rehashes, inForce }: CacheParts): CachedKeys {
   const rehash = (record: KeyRecord, digest: string, text: string): void => {
     const service = new KeyService({
       store: store.keys,
@@ -233,10 +238,12 @@ function cachedKeys(config: Config, { store, peppers, log, metrics, inForce }: C
       prefix: inForce().credentials.prefix,
       declarations: declarationsOf(inForce()),
     });
-    service.rehash(record, digest, text).then(
+    const moved = service.rehash(record, digest, text).then(
       () => log.info('a key was moved to the current pepper', { key: record.id }),
       (fault: unknown) => log.warn('a key could not be moved to the current pepper', { key: record.id, fault }),
     );
+    rehashes.add(moved);
+    void moved.finally(() => rehashes.delete(moved));
   };
   return new CachedKeys({
     store: store.keys,
