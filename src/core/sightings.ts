@@ -1,5 +1,5 @@
-// Which texts were seen lately, in a few bytes each: what is seen once leaves nothing else behind.
-import { textHash } from './text-hash.ts';
+// Which texts were seen lately, in a few bytes each: what is seen once leaves nothing else behind. A text whose hash is
+// another's may count as seen, which costs whoever asks a little work and nothing else.
 
 /** Places a text may take; so many that share them do not push one another out. */
 const WAYS = 4;
@@ -38,4 +38,11 @@ export class Sightings {
     this.#seenAt[place] = now;
     return Number.NEGATIVE_INFINITY;
   }
+}
+
+/** FNV-1a, 32 bits, of the UTF-16 units. Whoever picks the texts can make them collide. */
+function textHash(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return hash | 0;
 }

@@ -96,6 +96,22 @@ describe('several workers', () => {
     assert.equal(metrics.sum('portcullis_in_flight_requests'), 0);
   });
 
+  /** Kills a worker, and waits until another has its place. */
+  const replaceOne = async (): Promise<void> => {
+    const [victim = 0] = await workerPids(gateway, WORKERS);
+    process.kill(victim, 'SIGKILL');
+    await gateway.logLine(({ msg, pid }) => msg === 'a worker ended; another takes its place' && pid === victim);
+    await workerPids(gateway, WORKERS);
+  };
+  /** Over so many connections that every worker has some. */
+  const assertServes = async (path: string): Promise<void> => {
+    const statuses = await many(24, () => get(gateway, path));
+    assert.ok(
+      statuses.every((status) => status === 200),
+      String(statuses),
+    );
+  };
+
   test('a change of the configuration reaches every worker, and one that takes a dead one’s place', async () => {
     const routes = { added: { path: '/added', upstream: 'app', access: 'public' } };
     await gateway.reconfigure(on.settings({}, routes));
@@ -109,30 +125,16 @@ describe('several workers', () => {
     assert.equal(gateway.log.filter(({ msg }) => msg === 'configuration reloaded').length, 1);
     const { samples } = await gateway.metrics();
     assert.equal(samples.filter(({ name }) => name === 'portcullis_config_info').length, 1);
-    const [victim = 0] = await workerPids(gateway, WORKERS);
-    process.kill(victim, 'SIGKILL');
-    await gateway.logLine(({ msg, pid }) => msg === 'a worker ended; another takes its place' && pid === victim);
-    await workerPids(gateway, WORKERS);
-    const statuses = await many(24, () => get(gateway, '/added'));
-    assert.ok(
-      statuses.every((status) => status === 200),
-      String(statuses),
-    );
+    await replaceOne();
+    await assertServes('/added');
   });
 
   test('a broken configuration is refused by all and said once; a worker that starts then has the one before', async () => {
     const since = gateway.log.length;
     await gateway.reconfigure(on.settings({ guard: { failures: 0 } }));
     await gateway.logLine(({ msg }) => String(msg).startsWith('the configuration was refused'));
-    const [victim = 0] = await workerPids(gateway, WORKERS);
-    process.kill(victim, 'SIGKILL');
-    await gateway.logLine(({ msg, pid }) => msg === 'a worker ended; another takes its place' && pid === victim);
-    await workerPids(gateway, WORKERS);
-    const statuses = await many(24, () => get(gateway, '/added'));
-    assert.ok(
-      statuses.every((status) => status === 200),
-      String(statuses),
-    );
+    await replaceOne();
+    await assertServes('/added');
     const refused = gateway.log.slice(since).filter(({ msg }) => /refused/.test(String(msg)));
     assert.equal(refused.length, 1);
     const metrics = await gateway.metrics();
