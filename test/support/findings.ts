@@ -1,0 +1,51 @@
+// What was promised and what was seen, said by the test that saw it: in its output, and, where PORTCULLIS_FINDINGS
+// names a directory, as a line of JSON from which `npm run reliability` makes docs/reliability.md.
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** One row of the table of promises. */
+export interface PromiseFinding {
+  /** Which promise of the table, 1 to 12. */
+  readonly promise: number;
+  /** What was done to the gateway, in a few words: `Redis stopped (SIGSTOP) for 10 s`. */
+  readonly tried: string;
+  /** What is promised for that, with its figure. */
+  readonly promised: string;
+  /** What was measured, with its figure and unit. */
+  readonly seen: string;
+}
+
+/** One row of the table of attack classes. */
+export interface AttackFinding {
+  readonly attackClass: string;
+  /** Published cases and cases from the seed, each counted once for every way it was sent. */
+  readonly known: number;
+  readonly generated: number;
+  /** Requests that reached the upstream without being authorised: 0, or the test has failed. */
+  readonly unauthorised: number;
+  readonly seed: string;
+}
+
+/** The part of node:test's context that prints. */
+interface Speaks {
+  diagnostic(message: string): void;
+}
+
+/** Says what was seen. Call it after the assertions: what is kept was true. */
+export function found(test: Speaks, finding: PromiseFinding | AttackFinding): void {
+  test.diagnostic(
+    'promise' in finding
+      ? `promise ${finding.promise}: ${finding.tried}: promised ${finding.promised}; seen ${finding.seen}`
+      : `${finding.attackClass}: ${finding.known} known and ${finding.generated} generated cases (${finding.seed}), ${finding.unauthorised} unauthorised`,
+  );
+  const directory = process.env['PORTCULLIS_FINDINGS'];
+  if (directory) appendFileSync(join(directory, `${process.pid}.jsonl`), `${JSON.stringify(finding)}\n`);
+}
+
+/**
+ * A count or duration that the suite keeps small and `npm run reliability` (PORTCULLIS_SCALE=full) runs whole:
+ * `atScale({ suite: 20, full: 1000 })`.
+ */
+export function atScale(sizes: { readonly suite: number; readonly full: number }): number {
+  return process.env['PORTCULLIS_SCALE'] === 'full' ? sizes.full : sizes.suite;
+}
