@@ -26,6 +26,18 @@ export interface AttackFinding {
   readonly seed: string;
 }
 
+/** What three gateways made of one published case. */
+export interface Comparison {
+  readonly attackClass: string;
+  readonly attack: string;
+  readonly source: string;
+  readonly portcullis: string;
+  readonly haproxy: string;
+  readonly nginx: string;
+  /** Why ours is right; empty where all forward the same. */
+  readonly why: string;
+}
+
 /** The part of node:test's context that prints. */
 interface Speaks {
   diagnostic(message: string): void;
@@ -38,8 +50,17 @@ export function found(test: Speaks, finding: PromiseFinding | AttackFinding): vo
       ? `promise ${finding.promise}: ${finding.tried}: promised ${finding.promised}; seen ${finding.seen}`
       : `${finding.attackClass}: ${finding.known} known and ${finding.generated} generated cases (${finding.seed}), ${finding.unauthorised} unauthorised`,
   );
+  keep(finding);
+}
+
+/** Keeps a comparison, of which there are too many to be printed. */
+export function compared(comparison: Comparison): void {
+  keep(comparison);
+}
+
+function keep(row: PromiseFinding | AttackFinding | Comparison): void {
   const directory = process.env['PORTCULLIS_FINDINGS'];
-  if (directory) appendFileSync(join(directory, `${process.pid}.jsonl`), `${JSON.stringify(finding)}\n`);
+  if (directory) appendFileSync(join(directory, `${process.pid}.jsonl`), `${JSON.stringify(row)}\n`);
 }
 
 /**

@@ -1,0 +1,77 @@
+// Where attacks happen: the gateway as a process of its own between a client and the recording upstream, with keys
+// whose texts are fixed, so that a case is nothing but its bytes.
+import assert from 'node:assert/strict';
+import { Scene } from '../../support/acceptance-scene.ts';
+import { eventually } from '../../support/acceptance-wait.ts';
+import type { GatewayProcess, Settings } from '../../support/gateway-process.ts';
+import { startRecorder, type Recorder } from './recorder.ts';
+import { valuesOf } from './strict-requests.ts';
+
+/** What clients hold. `reader` may use /open/** and /socket/**; `admin` /admin/** too, and no attacker has it. */
+export const KEYS = {
+  reader: 'attack-reader-key-0001',
+  admin: 'attack-admin-key-00002',
+  disabled: 'attack-disabled-key-03',
+} as const;
+
+/** What the upstream is told about `reader`. */
+export const READER = { id: 'reader', owner: 'acme', scopes: 'open:read' } as const;
+
+/** The Host field that cases send. */
+export const HOST = 'gateway.test';
+
+export interface Arena {
+  readonly gateway: GatewayProcess;
+  readonly recorder: Recorder;
+  readonly scene: Scene;
+  close(): Promise<void>;
+}
+
+/** Starts everything. @param own changes to the configuration, by its top-level fields */
+export async function openArena(own: Settings = {}): Promise<Arena> {
+  const scene = await Scene.open('sqlite');
+  try {
+    const recorder = await startRecorder();
+    scene.onClose(() => recorder.close());
+    const gateway = await scene.gateway({ ...settings(recorder.origin), ...own });
+    await scene.importKeys(gateway, [
+      { id: READER.id, owner: READER.owner, secret: KEYS.reader, scopes: [READER.scopes] },
+      { id: 'admin', owner: 'root', secret: KEYS.admin, scopes: ['*'] },
+      { id: 'disabled', owner: 'acme', secret: KEYS.disabled, scopes: ['*'] },
+    ]);
+    await scene.run(gateway, 'keys', 'disable', 'disabled');
+    return { gateway, recorder, scene, close: () => scene.close() };
+  } catch (error) {
+    await scene.close();
+    throw error;
+  }
+}
+
+function settings(origin: string): Settings {
+  return {
+    upstreams: { main: { targets: [origin] } },
+    // Every case fails on purpose, and all come from one address.
+    guard: { failures: 1_000_000, per: '1m', block: '1s' },
+    routes: {
+      open: { path: '/open/**', upstream: 'main', scopes: ['open:read'], maxBody: '64KiB' },
+      socket: { path: '/socket/**', upstream: 'main', scopes: ['open:read'], upgrade: ['websocket'] },
+      admin: { path: '/admin/**', upstream: 'main', scopes: ['admin:write'] },
+      public: { path: '/public/**', upstream: 'main', access: 'public' },
+    },
+  };
+}
+
+/** Waits until the gateway has nothing under way and has logged every request that the upstream saw. */
+export async function settled({ gateway, recorder }: Arena): Promise<void> {
+  await eventually(async () => {
+    const inFlight = (await gateway.metrics()).sum('portcullis_in_flight_requests');
+    assert.equal(inFlight, 0, 'requests are under way');
+    const logged = new Set(gateway.log.map((line) => line['requestId']));
+    const missing = recorder.requests.filter(({ fields }) => !logged.has(valuesOf(fields, 'x-request-id')[0]));
+    assert.deepEqual(
+      missing.map(({ head }) => head),
+      [],
+      'requests that no log line names',
+    );
+  });
+}

@@ -1,0 +1,184 @@
+// One class of attacks as tests: its published cases in every way they can be sent, then generated ones, each followed
+// by the invariant; and what HAProxy and nginx make of the same bytes.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { found } from '../../support/findings.ts';
+import type { Settings } from '../../support/gateway-process.ts';
+import { seededNumbers, type SeededNumbers } from '../../support/seeded-numbers.ts';
+import { readAnswers } from './answers.ts';
+import { openArena, settled, type Arena } from './arena.ts';
+import { comparePeers } from './compare-peers.ts';
+import type { SeenRequest } from './recorder.ts';
+import { flawsOf, type Rules } from './verdict.ts';
+import { play, WAYS, type Cuts, type Way } from './ways.ts';
+
+/** A case somebody has published, or that is known to divide readers. */
+export interface KnownCase {
+  readonly name: string;
+  /** The advisory, paper or RFC section that it comes from: `CVE-2021-40346 (HAProxy)`. */
+  readonly source: string;
+  /** Exactly what is sent, one character a byte. */
+  readonly bytes: string | Buffer;
+  /** Final statuses that the client gets for it; of a connection that stays open, the next request's 200 follows. */
+  readonly answers: readonly number[];
+  /** What the upstream sees of it: `GET /open/a?b`, in order. */
+  readonly sees?: readonly string[];
+  /** Why ours is right where HAProxy or nginx take it in another way (default: the class's). */
+  readonly why?: string;
+  /** What else has to be true of the requests that it made at the upstream. @throws AssertionError */
+  readonly check?: (seen: readonly SeenRequest[]) => void;
+}
+
+export interface AttackClass {
+  /** In the words of SAFETY's list: `path confusion`. */
+  readonly name: string;
+  /** Changes to the arena's configuration, by top-level field. */
+  readonly settings?: Settings;
+  readonly rules?: Rules;
+  readonly known: readonly KnownCase[];
+  /** Makes one more case. */
+  readonly generate: (numbers: SeededNumbers) => string | Buffer;
+  /** Why ours is right where HAProxy or nginx take a case in another way. */
+  readonly why: string;
+  /** What of a request at the upstream is compared with HAProxy's and nginx's (default: its request line). */
+  readonly compares?: (seen: SeenRequest) => string;
+}
+
+/** Generated cases of a class; the ways to send them take turns. */
+const GENERATED = 1_000;
+/** After so many generated cases the invariant is checked. */
+const BATCH = 100;
+/** How long a known case may keep its connection open, ms; the next request behind it ends it sooner. */
+const KNOWN_WITHIN_MS = 400;
+/** The same for a generated one: those that stop in the middle of a request are aborted after it. */
+const GENERATED_WITHIN_MS = 40;
+
+/** Registers the tests of a class. */
+export function attackClass(attack: AttackClass): void {
+  describe(`attacks: ${attack.name}`, () => {
+    let arena: Arena;
+    before(async () => {
+      arena = await openArena(attack.settings);
+    });
+    after(() => arena.close());
+
+    for (const known of attack.known) {
+      test(`what the upstream saw is what was authorised: ${known.name} (${known.source})`, () =>
+        tryKnown(arena, attack, known));
+    }
+
+    test(`what the upstream saw is what was authorised: ${GENERATED} cases from a seed, in three ways each`, async (t) => {
+      const numbers = seededNumbers();
+      t.diagnostic(numbers.seed);
+      await tryGenerated(arena, attack, numbers);
+      assert.deepEqual(faultsOf(arena), [], 'the process has lived through it, and said nothing on standard error');
+      found(t, {
+        attackClass: attack.name,
+        known: attack.known.length * (WAYS.length + 2),
+        generated: GENERATED * 3,
+        unauthorised: 0,
+        seed: numbers.seed,
+      });
+    });
+
+    test('where HAProxy or nginx read a published case in another way, it is said why ours is right', (t) =>
+      comparePeers(t, attack, arena));
+  });
+}
+
+async function tryKnown(arena: Arena, attack: AttackClass, known: KnownCase): Promise<void> {
+  const bytes = bytesOf(known.bytes);
+  const middle = [Math.floor(bytes.length / 2)];
+  const plays: (readonly [Way, Cuts])[] = [
+    ...WAYS.map((way): readonly [Way, Cuts] => [way, []]),
+    ['fresh', 'bytewise'],
+    ['second', middle],
+  ];
+  for (const [way, cuts] of plays) {
+    const what = `${known.name}, ${way}, ${cuts === 'bytewise' ? 'byte by byte' : `cut at ${cuts.join()}`}`;
+    arena.recorder.reset();
+    arena.recorder.during = what;
+    const text = await play(arena, bytes, { way, cuts, withinMs: KNOWN_WITHIN_MS });
+    await settled(arena);
+    assert.deepEqual(flawsOf(arena, attack.rules), [], what);
+    assert.deepEqual(faultsOf(arena), [], what);
+    if (way === 'fresh' || way === 'second') checkKnown(arena, known, text, what);
+  }
+}
+
+/** The answers and the upstream's requests are what the case says, but for the lead-in and the request behind it. */
+function checkKnown({ recorder }: Arena, known: KnownCase, text: string, what: string): void {
+  const { statuses } = readAnswers(text);
+  const expected = known.answers;
+  assert.ok(
+    [expected, [...expected, 200]].some((each) => each.join() === statuses.join()),
+    `${what}: answered ${statuses.join()} instead of ${expected.join()}: ${JSON.stringify(text.slice(0, 600))}`,
+  );
+  const seen = recorder.requests.filter(({ target }) => target !== '/open/first' && target !== '/open/next');
+  assert.deepEqual(
+    seen.map(({ method, target }) => `${method} ${target}`),
+    known.sees ?? [],
+    what,
+  );
+  known.check?.(seen);
+}
+
+async function tryGenerated(arena: Arena, attack: AttackClass, numbers: SeededNumbers): Promise<void> {
+  arena.recorder.reset();
+  for (let index = 0; index < GENERATED; index += 1) {
+    const bytes = bytesOf(attack.generate(numbers));
+    const cuts = cutsOf(numbers, bytes.length);
+    for (const way of ['fresh', 'second', index % 2 ? 'refused upgrade' : 'tunnel'] as const) {
+      const what = `${numbers.seed}, case ${index}, ${way}, cut at ${String(cuts)}: ${JSON.stringify(bytes.toString('latin1').slice(0, 2000))}`;
+      arena.recorder.during = what;
+      const text = await play(arena, bytes, { way, cuts, withinMs: GENERATED_WITHIN_MS });
+      if (way !== 'tunnel') checkAnswers(arena, text, what);
+    }
+    if (index % BATCH < BATCH - 1) continue;
+    await settled(arena);
+    assert.deepEqual(flawsOf(arena, attack.rules), []);
+    arena.recorder.reset();
+  }
+}
+
+/** What a client got are answers, each to a request that the upstream saw once. */
+function checkAnswers({ recorder }: Arena, text: string, what: string): void {
+  let bodies: readonly string[];
+  let statuses: readonly number[];
+  try {
+    ({ bodies, statuses } = readAnswers(text));
+  } catch (error) {
+    throw new Error(`${what}: ${(error as Error).message}`, { cause: error });
+  }
+  const seen = recorder.requests.map(({ method, target }) => `${method} ${target}`);
+  for (const [at, body] of bodies.entries()) {
+    if (statuses[at] !== 200 || body === '') continue;
+    assert.ok(seen.includes(body), `${what}: an answer to ${JSON.stringify(body)}, which nobody asked`);
+  }
+}
+
+function cutsOf(numbers: SeededNumbers, length: number): Cuts {
+  switch (numbers.below(8)) {
+    case 0:
+      return 'bytewise';
+    case 1:
+    case 2:
+      return [numbers.below(length + 1), numbers.below(length + 1)].toSorted((a, b) => a - b);
+    case 3:
+      return [numbers.below(length + 1)];
+    default:
+      return [];
+  }
+}
+
+/** What the process has said of itself that it should not have had to. */
+function faultsOf({ gateway }: Arena): string[] {
+  const bugs = gateway.log.filter(
+    (line) => Number(line['level']) >= 50 || line['level'] === 'error' || line['status'] === 500,
+  );
+  return [...gateway.stray, ...bugs.map((line) => JSON.stringify(line))];
+}
+
+function bytesOf(bytes: string | Buffer): Buffer {
+  return typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes;
+}

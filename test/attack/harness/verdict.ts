@@ -1,0 +1,111 @@
+// The one invariant of all attacks: what the upstream saw is what was authorised, byte for byte in path and identity.
+// Judged from the upstream's bytes and the gateway's log, with rules of this file's own.
+import { HOST, KEYS, READER, type Arena } from './arena.ts';
+import type { SeenRequest } from './recorder.ts';
+import { valuesOf } from './strict-requests.ts';
+
+/** What a class of attacks changes of what is right. */
+export interface Rules {
+  /** What `X-Forwarded-For` may say to the upstream (default: the client's own address alone). */
+  readonly forwardedFor?: RegExp;
+}
+
+const IDENTITY: ReadonlyMap<string, string> = new Map([
+  ['x-consumer-id', READER.owner],
+  ['x-credential-identifier', READER.id],
+  ['x-consumer-groups', ''],
+  ['x-authenticated-scope', READER.scopes],
+]);
+
+/** Never sent to an upstream but with an upgrade, and then as one. */
+const HOP_BY_HOP = [
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'expect',
+  'x-original-url',
+  'x-rewrite-url',
+  'forwarded',
+];
+
+/** Everything that is wrong with what the upstream saw since it was reset, a sentence each, the case named. */
+export function flawsOf({ gateway, recorder }: Arena, rules: Rules = {}): string[] {
+  const lines = new Map(
+    gateway.log.filter((line) => line['outcome'] === 'allowed').map((line) => [line['requestId'], line]),
+  );
+  const seen = new Set<string>();
+  const found = [...recorder.flaws];
+  for (const request of recorder.requests) {
+    const say = (what: string): void =>
+      void found.push(`${request.during}: ${what}, in ${JSON.stringify(request.head)}`);
+    for (const flaw of headFlaws(request, recorder.port, rules)) say(flaw);
+    const id = valuesOf(request.fields, 'x-request-id').join();
+    if (seen.has(id)) say('a request that came twice');
+    seen.add(id);
+    const line = lines.get(id);
+    if (!line) say('no log line allows it');
+    else if (line['method'] !== request.method || line['path'] !== pathOf(request))
+      say(`authorised was ${String(line['method'])} ${String(line['path'])}`);
+    else if ((line['key'] ?? null) !== (isPublic(request) ? null : READER.id))
+      say(`authorised was the key ${String(line['key'])}`);
+  }
+  return found;
+}
+
+/** What is wrong with one head, whatever the log says. */
+export function* headFlaws(request: SeenRequest, port: number, rules: Rules): Generator<string> {
+  const path = pathOf(request);
+  if (!/^\/(?:open|socket|public)(?:\/|$)/.test(path)) yield 'a path that nobody may use';
+  if (!isCanonical(request.target)) yield 'a target that can be read in two ways';
+  for (const [name, value] of request.fields) {
+    const even = name.toLowerCase().replaceAll(/[_.]/g, '-');
+    if (
+      IDENTITY.has(even) &&
+      (isPublic(request) || name.includes('_') || name.includes('.') || value !== IDENTITY.get(even))
+    )
+      yield `an identity of the client's own, ${name}`;
+    if (HOP_BY_HOP.includes(even)) yield `${name}, which is not for the upstream`;
+    if (even.startsWith('x-forwarded-') && name !== even.replaceAll(/(?<=^|-)[a-z]/g, (letter) => letter.toUpperCase()))
+      yield `${name}, a spelling that is not ours`;
+  }
+  if (!isPublic(request)) {
+    for (const [name, value] of IDENTITY)
+      if (value !== '' && valuesOf(request.fields, name).length !== 1)
+        yield `${valuesOf(request.fields, name).length} of ${name}`;
+  }
+  const isUpgrade = valuesOf(request.fields, 'upgrade').length > 0;
+  if (isUpgrade && !path.startsWith('/socket/')) yield 'an upgrade that its route does not list';
+  if (!/^(?:upgrade|keep-alive|close)?$/i.test(valuesOf(request.fields, 'connection').join()))
+    yield 'a Connection field of the client';
+  if (valuesOf(request.fields, 'host').join() !== `127.0.0.1:${port}`) yield 'another Host than the upstream';
+  if (valuesOf(request.fields, 'x-forwarded-host').join() !== HOST) yield 'another X-Forwarded-Host than was sent';
+  const chain = valuesOf(request.fields, 'x-forwarded-for').join();
+  if (!(rules.forwardedFor ?? /^127\.0\.0\.1$/).test(chain)) yield `X-Forwarded-For ${chain}`;
+  for (const key of Object.values(KEYS)) if (request.head.includes(key)) yield 'a credential';
+}
+
+function pathOf({ target }: SeenRequest): string {
+  return target.replace(/\?.*$/s, '');
+}
+
+function isPublic(request: SeenRequest): boolean {
+  return /^\/public(?:\/|$)/.test(pathOf(request));
+}
+
+/** Whether there is one way only to read a target. */
+function isCanonical(target: string): boolean {
+  const [, path = '', query = ''] = /^([^?]*)(.*)$/s.exec(target) ?? [];
+  if (!/^\/[A-Za-z0-9/._~!$&'()*+,=:@%-]*$/.test(path) || !/^[\x21\x22\x24-\x7e]*$/.test(query)) return false;
+  for (const [, digits = ''] of target.matchAll(/%(..?)?/g)) {
+    const character = String.fromCharCode(Number.parseInt(digits, 16));
+    if (!/^[0-9A-F]{2}$/.test(digits) || /[A-Za-z0-9._~-]/.test(character)) return false;
+  }
+  for (const [, digits = ''] of path.matchAll(/%(..)/g)) {
+    const byte = Number.parseInt(digits, 16);
+    if (byte < 0x20 || byte === 0x7f || byte === 0x2f || byte === 0x5c) return false;
+  }
+  const segments = path.replace(/\/$/, '').split('/').slice(1);
+  return segments.every((segment) => segment !== '' && segment !== '.' && segment !== '..') || path === '/';
+}
