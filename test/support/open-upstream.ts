@@ -1,5 +1,5 @@
 // An upstream whose answers do not end by themselves: `/stream` goes on, `/hold` is silent, an upload is read for as
-// long as it comes, and a WebSocket echoes. It counts what is open.
+// long as it comes, and a WebSocket echoes until it is asked to `close` or to `break`. It counts what is open.
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
@@ -38,7 +38,12 @@ export async function startOpenUpstream(): Promise<OpenUpstream> {
   server.on('upgrade', (request, socket, head) => {
     seen.push(request.url ?? '');
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      webSocket.on('message', (data, isBinary) => webSocket.send(data as Buffer, { binary: isBinary }));
+      webSocket.on('message', (data: Buffer, isBinary) => {
+        const asked = data.toString();
+        if (asked === 'close') webSocket.close(1000);
+        else if (asked === 'break') webSocket.terminate();
+        else webSocket.send(data, { binary: isBinary });
+      });
       webSocket.on('error', () => webSocket.terminate());
     });
   });
