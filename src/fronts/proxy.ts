@@ -171,6 +171,7 @@ abstract class Exchange extends OpenExchange implements ForwardOwner {
   }
 
   forwardEnded(forwarded: Forwarded): void {
+    this.#options.open.remove(this);
     // It was answered for its body meanwhile, and that answer is what counts.
     if (this.isCutShort) return;
     this.journey.forwarded(forwarded);

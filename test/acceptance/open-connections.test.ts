@@ -1,6 +1,8 @@
 // What is open obeys: a WebSocket or a stream ends when a request for it would be denied, and only then; on every
 // gateway, in every worker, on both stores.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { openManagement } from '../../src/compose/management.ts';
 import { environment } from '../support/acceptance-cli.ts';
@@ -177,6 +179,17 @@ for (const kind of STORE_KINDS)
       await eventually(() => assert.equal(linesFor(record.id).length, 2));
       for (const line of linesFor(record.id))
         assert.deepEqual([line['status'], line['outcome'], line['reason']], [401, 'denied', 'revoked']);
+    });
+
+    test('an answer that ends with its connection is cut by a reset, so that it does not look whole', async () => {
+      const { record, secret } = await keys.create({ grants: { scopes: ['x'] } });
+      const socket = connect(gateways[0]!.proxyPort, '127.0.0.1');
+      const ended = once(socket, 'error');
+      socket.write(`GET /stream HTTP/1.0\r\nHost: a\r\nX-Api-Key: ${secret}\r\n\r\n`);
+      await inTime(once(socket, 'data'), 'the first bytes');
+      await keys.revoke(record.id);
+      const [error] = (await inTime(ended, 'the reset')) as [NodeJS.ErrnoException];
+      assert.equal(error.code, 'ECONNRESET');
     });
 
     const reloads: readonly [what: string, reason: string, own: Settings, routes: Settings][] = [
