@@ -3,10 +3,10 @@
 import { classifyKeyText } from '../core/api-key.ts';
 import { type Check, type Denial, deny, type Verdict } from '../core/decision.ts';
 import { StoreFault } from '../core/fault.ts';
-import { keyState, type KnownKey } from '../core/key-record.ts';
+import { keyState, type KnownKey, type PresentedKey } from '../core/key-record.ts';
 import type { Caller, HeldKey } from '../core/policy.ts';
 import type { KeyFlaw } from '../core/reasons.ts';
-import type { Accepted, CallerKnown, GuardPassed, RouteKnown } from '../core/request.ts';
+import type { Accepted, CallerKnown, GuardPassed, KeyKnown, RouteKnown } from '../core/request.ts';
 import type { AddressGuard } from './address-guard.ts';
 import { readCredential } from './read-credential.ts';
 
@@ -15,15 +15,17 @@ export interface KeyFinder {
   /** What is known without asking anybody; undefined where the store has to be asked. */
   recall(text: string): HeldKey | 'absent' | undefined;
   /** Asks the store. @throws {StoreFault} where it cannot be asked */
-  lookUp(text: string): Promise<KnownKey | 'absent'>;
+  lookUp(text: string): Promise<PresentedKey | 'absent'>;
 }
 
 type Needs = Accepted & GuardPassed & RouteKnown;
+type Learns = CallerKnown & KeyKnown;
 
-export function authenticateKey(keys: KeyFinder, guard: AddressGuard): Check<Needs, CallerKnown> {
+export function authenticateKey(keys: KeyFinder, guard: AddressGuard): Check<Needs, Learns> {
   return (request, learn) => {
     const { policy, route, rawHeaders, target, source } = request;
     learn.caller = null;
+    learn.key = null;
     learn.admission = request.isPreflight ? 'preflight' : 'public';
     if (request.isPreflight || route.access === 'public') return undefined;
     const credential = readCredential(policy.credentials, rawHeaders, target.query);
@@ -34,9 +36,10 @@ export function authenticateKey(keys: KeyFinder, guard: AddressGuard): Check<Nee
       return failed('malformed', guard.failed(source));
     const recalled = keys.recall(text);
     if (recalled === undefined) return askStore(keys, guard, request, learn, text);
-    const judged = judge(request, recalled);
-    if (typeof judged === 'string') return failed(judged, guard.failed(source));
-    return passed(guard, source, learn, judged);
+    const flaw = takeHolder(request, learn, recalled);
+    if (flaw !== null) return failed(flaw, guard.failed(source));
+    guard.passed(source);
+    return undefined;
   };
 }
 
@@ -45,18 +48,19 @@ async function askStore(
   keys: KeyFinder,
   guard: AddressGuard,
   request: Readonly<Needs>,
-  learn: CallerKnown,
+  learn: Learns,
   text: string,
 ): Promise<Verdict> {
   try {
-    const { found: judged, refusedMs } = await guard.attempt(
+    const { found: flaw, refusedMs } = await guard.attempt(
       request.source,
-      async () => judge(request, await keys.lookUp(text)),
-      (each) => typeof each !== 'string',
+      async () => takeHolder(request, learn, await keys.lookUp(text)),
+      (each) => each === null,
     );
-    if (judged === undefined) return blocked(refusedMs);
-    if (typeof judged === 'string') return failed(judged, refusedMs);
-    return passed(guard, request.source, learn, judged);
+    if (flaw === undefined) return blocked(refusedMs);
+    if (flaw !== null) return failed(flaw, refusedMs);
+    guard.passed(request.source);
+    return undefined;
   } catch (fault) {
     if (fault instanceof StoreFault) return deny('store_unavailable', { retryAfterS: 1, detail: fault.message });
     throw fault;
@@ -75,10 +79,15 @@ export function judge(
   return caller;
 }
 
-function passed(guard: AddressGuard, source: string, learn: CallerKnown, caller: Caller): undefined {
-  guard.passed(source);
-  learn.caller = caller;
+/** Learns who holds what was found, or says what is wrong with it. */
+function takeHolder(request: Readonly<Needs>, learn: Learns, found: PresentedKey | 'absent'): KeyFlaw | null {
+  if (found === 'absent') return 'unknown';
+  const judged = judge(request, found);
+  if (typeof judged === 'string') return judged;
+  learn.caller = judged;
+  learn.key = found;
   learn.admission = 'key';
+  return null;
 }
 
 function failed(flaw: KeyFlaw, refusedMs: number): Denial {

@@ -35,6 +35,15 @@ export function readCredential(places: CredentialPlaces, rawHeaders: readonly st
   return count > 1 || authorizations > 1 ? MANY : { kind: 'one', text };
 }
 
+/** Takes the text of every credential out of the fields, in place; their names stay. */
+export function wipeCredentials(places: CredentialPlaces, rawHeaders: string[]): void {
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const isCredential =
+      isField(rawHeaders[at]!, places.header) || (places.acceptsBearer && isField(rawHeaders[at]!, 'authorization'));
+    if (isCredential) rawHeaders[at + 1] = '';
+  }
+}
+
 const NONE: Credential = { kind: 'none' };
 const MANY: Credential = { kind: 'many' };
 const BEARER = 'bearer';

@@ -29,13 +29,14 @@ export class DataPlane {
   }
 
   private constructor(enforcement: Enforcement, runtime: () => Runtime) {
-    const { metrics, log, decide, recorder } = enforcement;
+    const { metrics, log, decide, open, recorder } = enforcement;
     this.enforcement = enforcement;
     this.#runtime = runtime;
     this.#listener = createListener(
       new ProxyFront({
         runtime,
         decide,
+        open,
         recorder,
         now: Date.now,
         isDraining: () => this.#listener.isDraining,

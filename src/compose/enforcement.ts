@@ -11,6 +11,7 @@ import type { KeyRecord } from '../core/key-record.ts';
 import type { Policy } from '../core/policy.ts';
 import type { Recorder, Store } from '../core/ports.ts';
 import { decisionSequence } from '../decide/decide.ts';
+import { OpenExchanges } from '../decide/open-exchanges.ts';
 import type { RequestState } from '../decide/request-state.ts';
 import type { Decision } from '../decide/sequence.ts';
 import { declarationsOf } from '../manage/declarations.ts';
@@ -62,6 +63,8 @@ export interface Enforcement {
   /** What is in force now. */
   readonly inForce: () => InForce;
   readonly decide: (request: RequestState) => Decision | Promise<Decision>;
+  /** All that was let through and has not ended. */
+  readonly open: OpenExchanges;
   readonly recorder: Recorder;
   readonly metrics: Metrics;
   readonly log: Log;
@@ -164,6 +167,12 @@ async function assemble({ first, log, metrics, peppers, store, adopt, others }: 
       hold: (seat) => seats.hold(seat),
     });
   let pipeline = sequence();
+  const open = new OpenExchanges({
+    policy: () => inForce.policy,
+    askKey: (id) => keys.ask(id),
+    now: Date.now,
+    onBug: (bug) => log.error('a defect kept open requests from being decided again', { bug }),
+  });
 
   const put = (next: InForce): void => {
     adopt(next);
@@ -175,6 +184,7 @@ async function assemble({ first, log, metrics, peppers, store, adopt, others }: 
       pipeline = sequence();
     }
     inForce = next;
+    open.reloaded();
   };
 
   put(inForce);
@@ -183,10 +193,14 @@ async function assemble({ first, log, metrics, peppers, store, adopt, others }: 
     keyCounts: () => store.keys.countByState(Date.now()),
     droppedLogLines: () => log.dropped,
   });
-  await store.changes.start((change) => keys.forget(change));
+  await store.changes.start((change) => {
+    keys.forget(change);
+    open.hear(change);
+  });
   return {
     inForce: () => inForce,
     decide: (request) => pipeline.run(request),
+    open,
     recorder: createRecorder(metrics, requestLog),
     metrics,
     log,
@@ -198,6 +212,7 @@ async function assemble({ first, log, metrics, peppers, store, adopt, others }: 
     },
     hear: (news) => guard.hear(news),
     close: async () => {
+      open.close();
       seats.close();
       await limits.close();
       // Each within the store's timeout: a key's first use under a new pepper may be the only one for long.

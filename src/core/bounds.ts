@@ -140,6 +140,15 @@ export const BOUNDS = {
   storeGuidePauseMs: 100,
   /** Between two looks at who serves while all is well, ms. */
   storeWatchMs: 1_000,
+  /** Between two looks at what is open: how late an exchange may hear that its key has ended, ms; and after a store fault, ms. */
+  recheckMs: 100,
+  recheckRetryMs: 250,
+  /** Open exchanges decided again, and keys asked for, in one turn of the event loop. */
+  recheckedAtOnce: 64,
+  /** Ids of changed keys that are collected between two looks; above, every open exchange is decided again. */
+  changedKeys: 65_536,
+  /** How long the client's side of an exchange that was ended for its key may take to close, ms. */
+  endedLingerMs: 500,
   /** Longest pause before a command is sent again that Redis refused to run, ms; the first is of 10 ms. */
   storeRetryMs: 200,
   /** How long a read of the change feed waits for a change (Redis), or pauses between two looks (SQLite), ms. */

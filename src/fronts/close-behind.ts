@@ -11,7 +11,7 @@ export function mustCloseBehind(contentLength: number | null): boolean {
 }
 
 /** Reads and drops what still comes, for a bounded time and amount, then ends the connection. */
-export function lingerAndClose(request: IncomingMessage): void {
+export function lingerAndClose(request: IncomingMessage, lingerMs: number = BOUNDS.lingerMs): void {
   const { socket } = request;
   let dropped = 0;
   request.on('data', (chunk: Buffer) => {
@@ -20,7 +20,7 @@ export function lingerAndClose(request: IncomingMessage): void {
   });
   request.on('error', ignore);
   request.resume();
-  destroyLater(socket);
+  destroyLater(socket, lingerMs);
 }
 
 /** Ends a connection for writing at once and altogether a little later. */
@@ -28,11 +28,11 @@ export function endAndClose(socket: Socket, lastBytes: string): void {
   socket.on('error', ignore);
   socket.end(lastBytes, 'latin1');
   socket.resume();
-  destroyLater(socket);
+  destroyLater(socket, BOUNDS.lingerMs);
 }
 
-function destroyLater(socket: Socket): void {
-  const timer = setTimeout(() => socket.destroy(), BOUNDS.lingerMs).unref();
+function destroyLater(socket: Socket, lingerMs: number): void {
+  const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
   socket.once('close', () => clearTimeout(timer));
 }
 

@@ -4,7 +4,7 @@
 // key's text: a heap dump shows digests.
 import { BOUNDS } from '../core/bounds.ts';
 import { StoreFault } from '../core/fault.ts';
-import type { KeyRecord, Pepper } from '../core/key-record.ts';
+import type { KeyRecord, Pepper, PresentedKey } from '../core/key-record.ts';
 import type { HeldKey } from '../core/policy.ts';
 import type { Change, Clock, Found, KeyStore } from '../core/ports.ts';
 import { digestText, newDigest, readDigest } from './digest-index.ts';
@@ -60,7 +60,7 @@ export class CachedKeys {
   }
 
   /** Asks the store, once for all who ask for the same text at the same time. @throws {StoreFault} */
-  lookUp(text: string): Promise<Found> {
+  lookUp(text: string): Promise<PresentedKey | 'absent'> {
     const digest = digestText(text);
     const underWay = this.#underWay.get(digest)?.found;
     if (underWay) return underWay;
@@ -78,6 +78,12 @@ export class CachedKeys {
     return found;
   }
 
+  /** Asks the store for a key by its id: what nobody made with a pepper counts as absent. @throws {StoreFault} */
+  async ask(id: string): Promise<Found> {
+    const found = await this.#options.store.get(id);
+    return found !== 'absent' && found.id === id && this.#isGenuine(found) ? found : 'absent';
+  }
+
   /** Takes in a change that the feed told of. */
   forget(change: Change): void {
     this.#changes++;
@@ -86,7 +92,7 @@ export class CachedKeys {
     else this.#known.forget(change.id);
   }
 
-  async #ask(digest: string, text: string): Promise<Found> {
+  async #ask(digest: string, text: string): Promise<PresentedKey | 'absent'> {
     const { store, peppers, now, onOldPepper } = this.#options;
     const changes = this.#changes;
     // A minted text may have been imported by its SHA-256 from another gateway.
@@ -106,9 +112,10 @@ export class CachedKeys {
       this.#known.discard(this.#digest);
       return 'absent';
     }
-    if (!isOvertaken) this.#known.keep(this.#digest, found, nowMs, endsAtMs);
+    const presented = { ...found, secretCreatedAt: secret.createdAt, secretEndsAt: secret.endsAt };
+    if (!isOvertaken) this.#known.keep(this.#digest, presented, nowMs, endsAtMs);
     if (digests.indexOf(secret.digest) >= DIGESTS_A_PEPPER) onOldPepper(found, secret.digest, text);
-    return found;
+    return presented;
   }
 
   #isGenuine(record: KeyRecord): boolean {
@@ -128,7 +135,7 @@ export class CachedKeys {
  * got old keep what they held, and each other, until a full garbage collection.
  */
 interface LookUp {
-  found: Promise<Found> | undefined;
+  found: Promise<PresentedKey | 'absent'> | undefined;
 }
 
 const KNOWN_BOUNDS = {
