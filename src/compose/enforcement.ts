@@ -9,7 +9,8 @@ import type { ConfigWatch } from '../config/reload.ts';
 import type { Config } from '../config/schema.ts';
 import type { KeyRecord } from '../core/key-record.ts';
 import type { Policy } from '../core/policy.ts';
-import type { Recorder, Store } from '../core/ports.ts';
+import { ageingClock } from '../core/ageing-clock.ts';
+import type { Clock, Recorder, Store } from '../core/ports.ts';
 import { decisionSequence } from '../decide/decide.ts';
 import type { RequestState } from '../decide/request-state.ts';
 import type { Decision } from '../decide/sequence.ts';
@@ -118,19 +119,21 @@ function watched(enforcement: Enforcement, watch: ConfigWatch): Enforcement {
   };
 }
 
-async function open(parts: Omit<Parts, 'store'>): Promise<Enforcement> {
+async function open(parts: Omit<Parts, 'store' | 'age'>): Promise<Enforcement> {
   const { first, log, metrics } = parts;
   const { url, prefix, timeout } = first.config.store;
+  const age = ageingClock();
   const store = await openStore({
     url,
     prefix,
     timeoutMs: timeout,
     clock: Date.now,
+    feedClock: age,
     observe: metrics.storeObserver,
     warn: (message, fields) => log.warn(message, fields),
   });
   try {
-    return await assemble({ ...parts, store });
+    return await assemble({ ...parts, store, age });
   } catch (fault) {
     metrics.close();
     await store.close();
@@ -144,17 +147,19 @@ interface Parts {
   readonly metrics: Metrics;
   readonly peppers: Peppers;
   readonly store: Store;
+  /** Tells how long something has been believed. */
+  readonly age: Clock;
   readonly adopt: Adopt;
   readonly others: GuardTeller;
 }
 
-async function assemble({ first, log, metrics, peppers, store, adopt, others }: Parts): Promise<Enforcement> {
+async function assemble({ first, log, metrics, peppers, store, age, adopt, others }: Parts): Promise<Enforcement> {
   let inForce = compile(first);
   const requestLog = new RequestLog(log, first.config.log.requests);
   const rehashes = new Set<Promise<void>>();
-  const keys = cachedKeys(first.config, { store, peppers, log, metrics, rehashes, inForce: () => inForce.config });
+  const keys = cachedKeys(first.config, { store, age, peppers, log, metrics, rehashes, inForce: () => inForce.config });
   const seats = new Seats(store.limits);
-  const limits = new LeasedLimits(store.limits);
+  const limits = new LeasedLimits(store.limits, { now: age });
   let guard = newGuard(store, inForce.policy, others);
   const sequence = () =>
     decisionSequence({
@@ -220,6 +225,7 @@ function readSource({ config, env }: EnforcementOptions): Promise<LoadedConfig> 
 
 interface CacheParts {
   readonly store: Store;
+  readonly age: Clock;
   readonly peppers: Peppers;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -228,7 +234,7 @@ interface CacheParts {
   readonly inForce: () => Config;
 }
 
-function cachedKeys(config: Config, { store, peppers, log, metrics, rehashes, inForce }: CacheParts): CachedKeys {
+function cachedKeys(config: Config, { store, age, peppers, log, metrics, rehashes, inForce }: CacheParts): CachedKeys {
   const rehash = (record: KeyRecord, digest: string, text: string): void => {
     const service = new KeyService({
       store: store.keys,
@@ -251,6 +257,7 @@ function cachedKeys(config: Config, { store, peppers, log, metrics, rehashes, in
     maxStalenessMs: config.store.maxStaleness,
     lastHeardMs: () => store.changes.lastHeardMs(),
     now: Date.now,
+    age,
     onEvent: (event) => metrics.cacheEvent(event),
     onTampered: (record) => {
       metrics.tampered();

@@ -197,6 +197,13 @@ export class RedisConnection {
     if (this.#told !== undefined) this.#options.warn('Redis can be used again', this.#facts());
     this.#told = undefined;
     this.#wake();
+    this.#checkAgain(BOUNDS.storeFitnessMs);
+  }
+
+  /** An operator may set a server in use to evict keys, or cure one that was refused, on the same connection. */
+  #checkAgain(afterMs: number): void {
+    clearTimeout(this.#recheck);
+    this.#recheck = setTimeout(() => void this.#check(), afterMs).unref();
   }
 
   #refuse(refusal: string): void {
@@ -204,9 +211,7 @@ export class RedisConnection {
     this.#trouble = refusal;
     if (!this.#isOpening) this.#tell(refusal, refusal);
     this.#wake();
-    clearTimeout(this.#recheck);
-    // An operator may cure it without the connection being made anew.
-    this.#recheck = setTimeout(() => void this.#check(), BOUNDS.storeReconnectMs).unref();
+    this.#checkAgain(BOUNDS.storeReconnectMs);
   }
 
   #sawError(error: Error): void {

@@ -15,7 +15,7 @@ import type { StoreSettings } from './settings.ts';
 
 /** See `openStore`. */
 export async function openRedisStore(settings: StoreSettings): Promise<Store> {
-  const { url, prefix, timeoutMs, clock, observe, warn } = settings;
+  const { url, prefix, timeoutMs, clock, feedClock = clock, observe, warn } = settings;
   const names = redisNames(prefix);
   const server = redisServer(url, prefix);
   const redis = new RedisConnection({ url, prefix, server, timeoutMs, observe, warn, name: 'portcullis' });
@@ -23,7 +23,7 @@ export async function openRedisStore(settings: StoreSettings): Promise<Store> {
   const quiet = { url, prefix, server, timeoutMs, observe: () => {}, warn: () => {} };
   const feed = new RedisConnection({ ...quiet, name: 'portcullis-changes', blockMs: BOUNDS.changeBlockMs });
   const writer = new RedisConnection({ ...quiet, name: 'portcullis-writer' });
-  const changes = new RedisChanges(feed, names.changes, clock, warn);
+  const changes = new RedisChanges(feed, names.changes, feedClock, warn);
   let guard: Redis | undefined;
   try {
     await redis.open();
@@ -36,8 +36,9 @@ export async function openRedisStore(settings: StoreSettings): Promise<Store> {
     limits: new RedisLimits(redis, names),
     changes,
     attempts(options) {
-      guard ??= makeRedisClient({ server, timeoutMs, name: 'portcullis-guard', commandTimeoutMs: timeoutMs });
-      return redisAttempts(guard, names, options, timeoutMs, observe);
+      const countMs = Math.min(timeoutMs, BOUNDS.guardCountMs);
+      guard ??= makeRedisClient({ server, timeoutMs, name: 'portcullis-guard', commandTimeoutMs: countMs });
+      return redisAttempts(guard, names, options, countMs, observe);
     },
     async ping() {
       await redis.run('ping', (client) => client.ping());

@@ -12,6 +12,8 @@ export interface StoreSettings {
   /** Bound of one operation, ms. */
   readonly timeoutMs: number;
   readonly clock: Clock;
+  /** What the change feed tells by when the store was heard from; `clock` without it. */
+  readonly feedClock?: Clock;
   readonly observe: StoreObserver;
   readonly warn: Warn;
 }

@@ -11,7 +11,7 @@ import type { StoreSettings } from './settings.ts';
 
 /** See `openStore`. */
 export async function openSqliteStore(settings: StoreSettings): Promise<Store> {
-  const { timeoutMs, clock, observe, warn } = settings;
+  const { timeoutMs, clock, feedClock = clock, observe, warn } = settings;
   const file = sqliteFile(settings.url);
   const opened: SqliteDatabase[] = [];
   const open = async (path: string, synchronous: 'FULL' | 'NORMAL', schema: string) => {
@@ -22,7 +22,7 @@ export async function openSqliteStore(settings: StoreSettings): Promise<Store> {
   const close = () => opened.forEach((db) => db.close());
   try {
     const keys = new SqliteKeys(await open(file, 'FULL', KEYS_SCHEMA), observe, warn);
-    const changes = new SqliteChanges(await open(file, 'FULL', KEYS_SCHEMA), clock, warn);
+    const changes = new SqliteChanges(await open(file, 'FULL', KEYS_SCHEMA), feedClock, warn);
     const counts = await open(`${file}-limits`, 'NORMAL', LIMITS_SCHEMA);
     const limits = new SqliteLimits(counts, clock, observe);
     const attempts = new SqliteAttempts(counts, clock, observe);
