@@ -103,6 +103,15 @@ export class SteadyLoad {
     );
   }
 
+  /** Waits until each flow has an answer, whatever it is, to a request sent since then. */
+  async isAnsweredSince(ms: number): Promise<void> {
+    const { ports, keys } = this.#options;
+    await eventually(() => {
+      const answered = new Set(this.since(ms).map(({ key, gateway }) => `${gateway} ${key}`));
+      if (answered.size < ports.length * keys.length) throw new Error(`only ${[...answered].join(', ')} are answered`);
+    });
+  }
+
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#flows;
@@ -133,6 +142,11 @@ export class SteadyLoad {
     );
     return { key: id, gateway, sentMs, tookMs: performance.now() - sentMs, status, code, mark };
   }
+}
+
+/** When the last request was sent that passed, ms after `fromMs`; 0 where none did. */
+export function lastPassedMs(answers: readonly Answered[], fromMs: number): number {
+  return Math.max(0, ...answers.filter(({ status }) => status === 200).map(({ sentMs }) => sentMs - fromMs));
 }
 
 /** How often each status was answered: `200 ×41, 503 store_unavailable ×7`. */
