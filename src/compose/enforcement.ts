@@ -9,7 +9,7 @@ import type { ConfigWatch } from '../config/reload.ts';
 import type { Config } from '../config/schema.ts';
 import type { KeyRecord } from '../core/key-record.ts';
 import type { Policy } from '../core/policy.ts';
-import type { Recorder, Store } from '../core/ports.ts';
+import type { Lineage, Recorder, Store } from '../core/ports.ts';
 import { decisionSequence } from '../decide/decide.ts';
 import type { RequestState } from '../decide/request-state.ts';
 import type { Decision } from '../decide/sequence.ts';
@@ -27,6 +27,7 @@ import { LeasedLimits } from '../stores/leased-limits.ts';
 import { openStore } from '../stores/open.ts';
 import { followConfig } from './follow-config.ts';
 import { startFacts } from './loaded.ts';
+import { sayTaken } from './taken-store.ts';
 import { VERSION } from './version.ts';
 
 /** Where the configuration comes from: a file, which is watched, or an object, which is not. */
@@ -45,6 +46,8 @@ export interface Handed {
   readonly loaded: LoadedConfig;
   readonly peppers: Peppers;
   readonly keyUses: KeyUses;
+  /** How far the other workers have followed the store, which has to be the same for this one. */
+  readonly lineage?: Lineage;
   /** Told of what the guards of the other workers should know. */
   readonly others: GuardTeller;
 }
@@ -101,10 +104,10 @@ export async function createEnforcement(options: EnforcementOptions, adopt: Adop
 
 /** Builds the enforcement of a worker, whose configuration changes only by {@link Enforcement.put}. */
 export function createWorkerEnforcement(handed: Handed, adopt: Adopt): Promise<Enforcement> {
-  const { worker, loaded: first, peppers, keyUses, others } = handed;
+  const { worker, loaded: first, peppers, keyUses, others, lineage } = handed;
   const log = createLog({ level: first.config.log.level, fields: { worker } });
   const metrics = createMetrics({ version: VERSION, nodeVersion: process.versions.node, keyUses });
-  return open({ first, log, metrics, peppers, adopt, others });
+  return open({ first, log, metrics, peppers, adopt, others, ...(lineage && { lineage }) });
 }
 
 function watched(enforcement: Enforcement, watch: ConfigWatch): Enforcement {
@@ -119,7 +122,7 @@ function watched(enforcement: Enforcement, watch: ConfigWatch): Enforcement {
 }
 
 async function open(parts: Omit<Parts, 'store'>): Promise<Enforcement> {
-  const { first, log, metrics } = parts;
+  const { first, log, metrics, lineage } = parts;
   const { url, prefix, timeout } = first.config.store;
   const store = await openStore({
     url,
@@ -128,7 +131,9 @@ async function open(parts: Omit<Parts, 'store'>): Promise<Enforcement> {
     clock: Date.now,
     observe: metrics.storeObserver,
     warn: (message, fields) => log.warn(message, fields),
+    ...(lineage ? { lineage } : { inform: (message: string, fields?: object) => log.info(message, { ...fields }) }),
   });
+  if (!lineage) void sayTaken(store, log);
   try {
     return await assemble({ ...parts, store });
   } catch (fault) {
@@ -146,6 +151,8 @@ interface Parts {
   readonly store: Store;
   readonly adopt: Adopt;
   readonly others: GuardTeller;
+  /** Of a store that others have taken as it is before. */
+  readonly lineage?: Lineage;
 }
 
 async function assemble({ first, log, metrics, peppers, store, adopt, others }: Parts): Promise<Enforcement> {
