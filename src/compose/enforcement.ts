@@ -10,7 +10,7 @@ import type { Config } from '../config/schema.ts';
 import type { KeyRecord } from '../core/key-record.ts';
 import type { Policy } from '../core/policy.ts';
 import { ageingClock } from '../core/ageing-clock.ts';
-import type { Clock, Recorder, Store } from '../core/ports.ts';
+import type { Clock, Lineage, Recorder, Store } from '../core/ports.ts';
 import { decisionSequence } from '../decide/decide.ts';
 import type { RequestState } from '../decide/request-state.ts';
 import type { Decision } from '../decide/sequence.ts';
@@ -28,6 +28,7 @@ import { LeasedLimits } from '../stores/leased-limits.ts';
 import { openStore } from '../stores/open.ts';
 import { followConfig } from './follow-config.ts';
 import { startFacts } from './loaded.ts';
+import { sayTaken } from './taken-store.ts';
 import { VERSION } from './version.ts';
 
 /** Where the configuration comes from: a file, which is watched, or an object, which is not. */
@@ -46,6 +47,8 @@ export interface Handed {
   readonly loaded: LoadedConfig;
   readonly peppers: Peppers;
   readonly keyUses: KeyUses;
+  /** How far the other workers have followed the store, which has to be the same for this one. */
+  readonly lineage?: Lineage;
   /** Told of what the guards of the other workers should know. */
   readonly others: GuardTeller;
 }
@@ -102,10 +105,10 @@ export async function createEnforcement(options: EnforcementOptions, adopt: Adop
 
 /** Builds the enforcement of a worker, whose configuration changes only by {@link Enforcement.put}. */
 export function createWorkerEnforcement(handed: Handed, adopt: Adopt): Promise<Enforcement> {
-  const { worker, loaded: first, peppers, keyUses, others } = handed;
+  const { worker, loaded: first, peppers, keyUses, others, lineage } = handed;
   const log = createLog({ level: first.config.log.level, fields: { worker } });
   const metrics = createMetrics({ version: VERSION, nodeVersion: process.versions.node, keyUses });
-  return open({ first, log, metrics, peppers, adopt, others });
+  return open({ first, log, metrics, peppers, adopt, others, ...(lineage && { lineage }) });
 }
 
 function watched(enforcement: Enforcement, watch: ConfigWatch): Enforcement {
@@ -120,7 +123,7 @@ function watched(enforcement: Enforcement, watch: ConfigWatch): Enforcement {
 }
 
 async function open(parts: Omit<Parts, 'store' | 'age'>): Promise<Enforcement> {
-  const { first, log, metrics } = parts;
+  const { first, log, metrics, lineage } = parts;
   const { url, prefix, timeout } = first.config.store;
   const age = ageingClock();
   const store = await openStore({
@@ -131,7 +134,9 @@ async function open(parts: Omit<Parts, 'store' | 'age'>): Promise<Enforcement> {
     feedClock: age,
     observe: metrics.storeObserver,
     warn: (message, fields) => log.warn(message, fields),
+    ...(lineage ? { lineage } : { inform: (message: string, fields?: object) => log.info(message, { ...fields }) }),
   });
+  if (!lineage) void sayTaken(store, log);
   try {
     return await assemble({ ...parts, store, age });
   } catch (fault) {
@@ -151,6 +156,8 @@ interface Parts {
   readonly age: Clock;
   readonly adopt: Adopt;
   readonly others: GuardTeller;
+  /** Of a store that others have taken as it is before. */
+  readonly lineage?: Lineage;
 }
 
 async function assemble({ first, log, metrics, peppers, store, age, adopt, others }: Parts): Promise<Enforcement> {

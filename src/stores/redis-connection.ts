@@ -26,6 +26,8 @@ interface ConnectionOptions {
   readonly timeoutMs: number;
   readonly name: string;
   readonly blockMs?: number;
+  /** Why nothing may be asked of the store, though it answers; undefined if it may. */
+  readonly doubt?: () => string | undefined;
   readonly observe: StoreObserver;
   readonly warn: Warn;
 }
@@ -126,6 +128,8 @@ export class RedisConnection {
     return runOperation(this.#options.observe, operation, () => {
       const isHandedOver = performance.now() < this.#handoverUntil;
       if (this.#state !== 'usable' && !isHandedOver) throw new StoreFault(operation, this.#unusable());
+      const doubt = this.#options.doubt?.();
+      if (doubt !== undefined) throw new StoreFault(operation, doubt);
       const { timeoutMs } = this.#options;
       const step = this.#stepper();
       const carried = isHandedOver ? this.whenUsable(timeoutMs).then(() => work(step)) : work(step);
