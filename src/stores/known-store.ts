@@ -1,6 +1,6 @@
 // What one gateway knows of its store's history, and whether it believes the store just now. One that is not the known
 // one is never taken for an empty one: nothing is asked of it until the known one is back or the gateway is restarted.
-import type { Lineage } from '../core/ports.ts';
+import type { Lineage, StoreObserver } from '../core/ports.ts';
 import { BEFORE_ALL, doubtOf, type Sight } from './lineage.ts';
 import type { Warn } from './settings.ts';
 
@@ -35,6 +35,11 @@ export class KnownStore {
   /** Why the store is not believed, as a sentence; undefined if it is. */
   get doubt(): string | undefined {
     return this.#doubt;
+  }
+
+  /** For operations that a store which is not believed still does: they count as failed, or it would pass for well. */
+  observing(observe: StoreObserver): StoreObserver {
+    return (operation, durationMs, isFault) => observe(operation, durationMs, isFault || this.#doubt !== undefined);
   }
 
   /** Judges what was seen of the store, and says it once in the log if that is in doubt; true if it is not. */

@@ -43,7 +43,7 @@ export async function openRedisStore(settings: StoreSettings): Promise<Store> {
     attempts(options) {
       const countMs = Math.min(timeoutMs, BOUNDS.guardCountMs);
       guard ??= makeRedisClient({ server, timeoutMs, name: 'portcullis-guard', commandTimeoutMs: countMs });
-      return redisAttempts(guard, names, options, countMs, observe);
+      return redisAttempts(guard, names, options, countMs, known.observing(observe));
     },
     async ping() {
       await redis.run('ping', (client) => client.ping());

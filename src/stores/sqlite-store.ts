@@ -29,7 +29,7 @@ export async function openSqliteStore(settings: StoreSettings): Promise<Store> {
     const changes = new SqliteChanges(await openKeys(), known, feedClock, warn);
     const counts = await open({ file: `${file}-limits`, synchronous: 'NORMAL', schema: LIMITS_SCHEMA });
     const limits = new SqliteLimits(counts, clock, observe);
-    const attempts = new SqliteAttempts(counts, clock, observe);
+    const attempts = new SqliteAttempts(counts, clock, known.observing(observe));
     return {
       keys,
       limits,
