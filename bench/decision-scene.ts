@@ -65,6 +65,7 @@ function checksOf({ store, inForce }: Enforcement, peppers: Peppers, leased: Lea
     maxStalenessMs: config.store.maxStaleness,
     lastHeardMs: () => store.changes.lastHeardMs(),
     now: Date.now,
+    age: Date.now,
     onEvent: () => undefined,
     onTampered: () => undefined,
     onOldPepper: () => undefined,

@@ -9,7 +9,8 @@ import type { ConfigWatch } from '../config/reload.ts';
 import type { Config } from '../config/schema.ts';
 import type { KeyRecord } from '../core/key-record.ts';
 import type { Policy } from '../core/policy.ts';
-import type { Recorder, Store } from '../core/ports.ts';
+import { ageingClock } from '../core/ageing-clock.ts';
+import type { Clock, Lineage, Recorder, Store } from '../core/ports.ts';
 import { decisionSequence } from '../decide/decide.ts';
 import { OpenExchanges } from '../decide/open-exchanges.ts';
 import type { RequestState } from '../decide/request-state.ts';
@@ -28,6 +29,7 @@ import { LeasedLimits } from '../stores/leased-limits.ts';
 import { openStore } from '../stores/open.ts';
 import { followConfig } from './follow-config.ts';
 import { startFacts } from './loaded.ts';
+import { sayTaken } from './taken-store.ts';
 import { VERSION } from './version.ts';
 
 /** Where the configuration comes from: a file, which is watched, or an object, which is not. */
@@ -46,6 +48,8 @@ export interface Handed {
   readonly loaded: LoadedConfig;
   readonly peppers: Peppers;
   readonly keyUses: KeyUses;
+  /** How far the other workers have followed the store, which has to be the same for this one. */
+  readonly lineage?: Lineage;
   /** Told of what the guards of the other workers should know. */
   readonly others: GuardTeller;
 }
@@ -104,10 +108,10 @@ export async function createEnforcement(options: EnforcementOptions, adopt: Adop
 
 /** Builds the enforcement of a worker, whose configuration changes only by {@link Enforcement.put}. */
 export function createWorkerEnforcement(handed: Handed, adopt: Adopt): Promise<Enforcement> {
-  const { worker, loaded: first, peppers, keyUses, others } = handed;
+  const { worker, loaded: first, peppers, keyUses, others, lineage } = handed;
   const log = createLog({ level: first.config.log.level, fields: { worker } });
   const metrics = createMetrics({ version: VERSION, nodeVersion: process.versions.node, keyUses });
-  return open({ first, log, metrics, peppers, adopt, others });
+  return open({ first, log, metrics, peppers, adopt, others, ...(lineage && { lineage }) });
 }
 
 function watched(enforcement: Enforcement, watch: ConfigWatch): Enforcement {
@@ -121,19 +125,23 @@ function watched(enforcement: Enforcement, watch: ConfigWatch): Enforcement {
   };
 }
 
-async function open(parts: Omit<Parts, 'store'>): Promise<Enforcement> {
-  const { first, log, metrics } = parts;
+async function open(parts: Omit<Parts, 'store' | 'age'>): Promise<Enforcement> {
+  const { first, log, metrics, lineage } = parts;
   const { url, prefix, timeout } = first.config.store;
+  const age = ageingClock();
   const store = await openStore({
     url,
     prefix,
     timeoutMs: timeout,
     clock: Date.now,
+    feedClock: age,
     observe: metrics.storeObserver,
     warn: (message, fields) => log.warn(message, fields),
+    ...(lineage ? { lineage } : { inform: (message: string, fields?: object) => log.info(message, { ...fields }) }),
   });
+  if (!lineage) void sayTaken(store, log);
   try {
-    return await assemble({ ...parts, store });
+    return await assemble({ ...parts, store, age });
   } catch (fault) {
     metrics.close();
     await store.close();
@@ -147,17 +155,21 @@ interface Parts {
   readonly metrics: Metrics;
   readonly peppers: Peppers;
   readonly store: Store;
+  /** Tells how long something has been believed. */
+  readonly age: Clock;
   readonly adopt: Adopt;
   readonly others: GuardTeller;
+  /** Of a store that others have taken as it is before. */
+  readonly lineage?: Lineage;
 }
 
-async function assemble({ first, log, metrics, peppers, store, adopt, others }: Parts): Promise<Enforcement> {
+async function assemble({ first, log, metrics, peppers, store, age, adopt, others }: Parts): Promise<Enforcement> {
   let inForce = compile(first);
   const requestLog = new RequestLog(log, first.config.log.requests);
   const rehashes = new Set<Promise<void>>();
-  const keys = cachedKeys(first.config, { store, peppers, log, metrics, rehashes, inForce: () => inForce.config });
+  const keys = cachedKeys(first.config, { store, age, peppers, log, metrics, rehashes, inForce: () => inForce.config });
   const seats = new Seats(store.limits);
-  const limits = new LeasedLimits(store.limits);
+  const limits = new LeasedLimits(store.limits, { now: age });
   let guard = newGuard(store, inForce.policy, others);
   const sequence = () =>
     decisionSequence({
@@ -235,6 +247,7 @@ function readSource({ config, env }: EnforcementOptions): Promise<LoadedConfig> 
 
 interface CacheParts {
   readonly store: Store;
+  readonly age: Clock;
   readonly peppers: Peppers;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -243,7 +256,7 @@ interface CacheParts {
   readonly inForce: () => Config;
 }
 
-function cachedKeys(config: Config, { store, peppers, log, metrics, rehashes, inForce }: CacheParts): CachedKeys {
+function cachedKeys(config: Config, { store, age, peppers, log, metrics, rehashes, inForce }: CacheParts): CachedKeys {
   const rehash = (record: KeyRecord, digest: string, text: string): void => {
     const service = new KeyService({
       store: store.keys,
@@ -266,6 +279,7 @@ function cachedKeys(config: Config, { store, peppers, log, metrics, rehashes, in
     maxStalenessMs: config.store.maxStaleness,
     lastHeardMs: () => store.changes.lastHeardMs(),
     now: Date.now,
+    age,
     onEvent: (event) => metrics.cacheEvent(event),
     onTampered: (record) => {
       metrics.tampered();
@@ -278,7 +292,9 @@ function cachedKeys(config: Config, { store, peppers, log, metrics, rehashes, in
 }
 
 function newGuard(store: Store, { guard }: Policy, others: GuardTeller): AddressGuard {
-  return new AddressGuard(guard, store.attempts(guard), Date.now, others);
+  // Setting the clock is to free and block nobody.
+  const now = (): number => performance.timeOrigin + performance.now();
+  return new AddressGuard(guard, store.attempts(guard), now, others);
 }
 
 function isSameGuard({ guard: a }: Policy, { guard: b }: Policy): boolean {

@@ -2,6 +2,7 @@
 import type { AddressInfo } from 'node:net';
 import type { GuardNews } from '../checks/guard-news.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import type { Lineage } from '../core/ports.ts';
 import type { TakenUses } from '../record/key-uses.ts';
 import type { PepperSecrets } from '../secrets/peppers.ts';
 
@@ -13,6 +14,8 @@ export interface Assignment {
   /** What is in force now. */
   readonly current: LoadedConfig;
   readonly peppers: PepperSecrets;
+  /** What is known of the store, if it was seen yet. */
+  readonly lineage?: Lineage;
   /** Where it listens, beside the other workers. */
   readonly host: string;
   readonly port: number;
@@ -27,8 +30,8 @@ export interface WorkerSnapshot {
 
 /** What a worker can be asked, and what it answers. */
 export interface Answers {
-  /** A sign of life. */
-  readonly pulse: null;
+  /** A sign of life: how far it has followed the store, or null if it has not seen it. */
+  readonly pulse: Lineage | null;
   /** Why its store does not answer, or null. */
   readonly store: string | null;
   readonly metrics: WorkerSnapshot;

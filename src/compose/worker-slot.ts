@@ -5,6 +5,7 @@ import type { GuardNews } from '../checks/guard-news.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { BOUNDS } from '../core/bounds.ts';
 import { UserFault } from '../core/fault.ts';
+import type { Lineage } from '../core/ports.ts';
 import type { Log } from '../record/log.ts';
 import { within } from './elapsed.ts';
 import { WorkerLink } from './worker-link.ts';
@@ -21,6 +22,8 @@ export interface SlotOptions {
   /** Told of the last snapshot of a process that has ended. */
   readonly onEnd: (text: string) => void;
   readonly onNews: (news: GuardNews) => void;
+  /** Told with every sign of life how far the process has followed the store. */
+  readonly onLineage?: (lineage: Lineage) => void;
   /** Between two signs of life, ms. */
   readonly pulseMs?: number;
 }
@@ -199,7 +202,7 @@ export class WorkerSlot {
       if (this.#missedPulses >= BOUNDS.workerSilentPulses)
         this.#options.log.info('a worker answers again', { worker: this.worker });
       this.#missedPulses = 0;
-      void this.#link.ask('pulse');
+      void this.#link.ask('pulse').then((lineage) => lineage && this.#options.onLineage?.(lineage));
       return;
     }
     this.#missedPulses++;

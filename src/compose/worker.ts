@@ -1,6 +1,7 @@
 // One of several processes that serve: a data plane, and what its primary asks of it.
 import { CollectedNews } from '../checks/guard-news.ts';
 import { UserFault } from '../core/fault.ts';
+import type { Store } from '../core/ports.ts';
 import { TalliedUses } from '../record/key-uses.ts';
 import { peppersOf } from '../secrets/peppers.ts';
 import { listenAt } from './addresses.ts';
@@ -21,6 +22,7 @@ export class Worker {
   readonly #uses = new TalliedUses();
   /** What it serves with, once that listens. */
   #plane: Promise<DataPlane> | undefined;
+  #lineage: Store['lineage'] | undefined;
   #isEnding = false;
 
   constructor({ tell, exit }: WorkerOptions) {
@@ -70,22 +72,30 @@ export class Worker {
     });
   }
 
-  async #open({ worker, first, current, peppers, host, port }: Assignment): Promise<DataPlane> {
+  async #open({ worker, first, current, peppers, lineage, host, port }: Assignment): Promise<DataPlane> {
     const others = new CollectedNews((news) => this.#tell({ kind: 'guard', news }));
     const plane = await DataPlane.open((adopt) =>
       createWorkerEnforcement(
-        { worker, loaded: first, peppers: peppersOf(peppers), keyUses: this.#uses, others },
+        {
+          worker,
+          loaded: first,
+          peppers: peppersOf(peppers),
+          keyUses: this.#uses,
+          others,
+          ...(lineage && { lineage }),
+        },
         adopt,
       ),
     );
     if (current.hash !== first.hash) plane.enforcement.put(current);
+    this.#lineage = () => plane.enforcement.store.lineage();
     const address = await listenAt(first.config.listen.proxy, 'listen.proxy', () => plane.listen(host, port, true));
     this.#tell({ kind: 'listening', address });
     return plane;
   }
 
   async #answer(message: Extract<ToWorker, { kind: 'ask' }>): Promise<Answers[Topic]> {
-    if (message.topic === 'pulse') return null;
+    if (message.topic === 'pulse') return this.#lineage?.() ?? null;
     const plane = await this.#plane;
     if (plane === undefined) throw new Error('a worker was asked before it was told to start');
     const { enforcement } = plane;

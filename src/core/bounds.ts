@@ -69,6 +69,8 @@ export const BOUNDS = {
   lookups: 1_024,
   /** Source prefixes the guard remembers. */
   guardSources: 100_000,
+  /** How long a count that all gateways share is waited for, ms; never beyond the store's timeout, which the look-up behind it then has for itself. */
+  guardCountMs: 100,
   /** Key ids that `portcullis_key_usage_total` names; others are `other`. */
   usageLabels: 20,
   /** Series of one metric that are kept of worker processes that have ended. */
@@ -128,6 +130,8 @@ export const BOUNDS = {
   storeSilenceMs: 1_000,
   /** Longest pause between two attempts to connect, ms; the first is of 25 ms. */
   storeReconnectMs: 500,
+  /** Between two looks at whether a Redis in use is still fit to hold our keys, ms. */
+  storeFitnessMs: 2_000,
   /** How long a Redis connection that was ended may take to close, ms. */
   storeDisconnectMs: 100,
   /** How long operations wait for the server that takes over from one that says it serves no longer, ms; never beyond the store's own timeout. */

@@ -128,6 +128,17 @@ export interface ChangeFeed {
   stop(): Promise<void>;
 }
 
+/** How far a store's history was followed: what it still has to have, or it is another store or an older copy. */
+export interface Lineage {
+  /** The random name that the store got when it was first used; null until it could be written. */
+  readonly epoch: string | null;
+  /** Number of the last change that was seen; every change of a key advances it. 0: none. */
+  readonly generation: number;
+  /** Where the store keeps that change, and what it holds there: no two changes hold the same. Empty: none. */
+  readonly at: string;
+  readonly mark: string;
+}
+
 /** Failed attempts, shared by all gateways on the store. */
 export interface AttemptCounter {
   /** Counts one attempt; returns how many there are in the window now. */
@@ -145,6 +156,10 @@ export interface Store {
   readonly keys: KeyStore;
   readonly limits: LimitStore;
   readonly changes: ChangeFeed;
+  /** How far the change feed has followed the store; undefined until it has seen it or was told. */
+  lineage(): Lineage | undefined;
+  /** Resolves once the change feed has seen the store for the first time and taken it as it is, if it ever does. */
+  readonly taken: Promise<Lineage>;
   /** Opens a counter of failed attempts: at most `failures` in `perMs`. */
   attempts(options: { readonly failures: number; readonly perMs: number; readonly blockMs: number }): AttemptCounter;
   /** Resolves if the store answers in time. */

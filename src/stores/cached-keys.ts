@@ -16,9 +16,12 @@ export interface CachedKeysOptions {
   readonly peppers: { readonly current: Pepper; readonly previous: readonly Pepper[] };
   /** Longest time an entry may be believed without hearing from the store. */
   readonly maxStalenessMs: number;
-  /** When the change feed last heard from the store. */
+  /** When the change feed last heard from the store, on `age`. */
   readonly lastHeardMs: () => number;
+  /** Tells when a secret ends. */
   readonly now: Clock;
+  /** Tells how long something has been believed; see {@link ageingClock}. */
+  readonly age: Clock;
   readonly onEvent: (event: 'hit' | 'miss' | 'negative_hit' | 'evicted') => void;
   /** A record whose MAC is wrong was found; it counts as unknown. */
   readonly onTampered: (record: KeyRecord) => void;
@@ -43,18 +46,18 @@ export class CachedKeys {
 
   /** What is known of a text without asking anybody; undefined where the store has to be asked. */
   recall(text: string): HeldKey | 'absent' | undefined {
-    const { now, onEvent } = this.#options;
+    const { now, age, onEvent } = this.#options;
     const known = this.#known;
     const digest = this.#digest;
     readDigest(digestText(text), digest);
-    const nowMs = now();
+    const ageMs = age();
     const slot = known.find(digest);
-    if (slot !== -1 && this.#isFresh(known.foundAtMs(slot), nowMs)) {
+    if (slot !== -1 && this.#isFresh(known.foundAtMs(slot), ageMs)) {
       onEvent('hit');
       const key = known.read(slot);
-      return known.endsAtMs(slot) > nowMs ? key : 'absent';
+      return known.endsAtMs(slot) > now() ? key : 'absent';
     }
-    if (!this.#unknown.has(digest, nowMs)) return undefined;
+    if (!this.#unknown.has(digest, ageMs)) return undefined;
     onEvent('negative_hit');
     return 'absent';
   }
@@ -93,8 +96,9 @@ export class CachedKeys {
   }
 
   async #ask(digest: string, text: string): Promise<PresentedKey | 'absent'> {
-    const { store, peppers, now, onOldPepper } = this.#options;
+    const { store, peppers, now, age, onOldPepper } = this.#options;
     const changes = this.#changes;
+    const askedMs = age();
     // A minted text may have been imported by its SHA-256 from another gateway.
     const digests = [peppers.current, ...peppers.previous].flatMap((pepper) => pepper.digestsOf(text));
     const found = await store.findByDigest(digests);
@@ -103,7 +107,7 @@ export class CachedKeys {
     readDigest(digest, this.#digest);
     if (found === 'absent' || !this.#isGenuine(found)) {
       this.#known.discard(this.#digest);
-      if (!isOvertaken) this.#unknown.remember(this.#digest, nowMs + BOUNDS.unknownTtlMs);
+      if (!isOvertaken) this.#unknown.remember(this.#digest, askedMs + BOUNDS.unknownTtlMs);
       return 'absent';
     }
     const secret = found.secrets.find((each) => digests.includes(each.digest));
@@ -113,7 +117,7 @@ export class CachedKeys {
       return 'absent';
     }
     const presented = { ...found, secretCreatedAt: secret.createdAt, secretEndsAt: secret.endsAt };
-    if (!isOvertaken) this.#known.keep(this.#digest, presented, nowMs, endsAtMs);
+    if (!isOvertaken) this.#known.keep(this.#digest, presented, askedMs, endsAtMs);
     if (digests.indexOf(secret.digest) >= DIGESTS_A_PEPPER) onOldPepper(found, secret.digest, text);
     return presented;
   }
@@ -125,8 +129,8 @@ export class CachedKeys {
     return false;
   }
 
-  #isFresh(foundAtMs: number, nowMs: number): boolean {
-    return nowMs - Math.max(foundAtMs, this.#options.lastHeardMs()) <= this.#options.maxStalenessMs;
+  #isFresh(foundAtMs: number, ageMs: number): boolean {
+    return ageMs - Math.max(foundAtMs, this.#options.lastHeardMs()) <= this.#options.maxStalenessMs;
   }
 }
 

@@ -26,6 +26,8 @@ interface ConnectionOptions {
   readonly timeoutMs: number;
   readonly name: string;
   readonly blockMs?: number;
+  /** Why nothing may be asked of the store, though it answers; undefined if it may. */
+  readonly doubt?: () => string | undefined;
   readonly observe: StoreObserver;
   readonly warn: Warn;
 }
@@ -126,6 +128,8 @@ export class RedisConnection {
     return runOperation(this.#options.observe, operation, () => {
       const isHandedOver = performance.now() < this.#handoverUntil;
       if (this.#state !== 'usable' && !isHandedOver) throw new StoreFault(operation, this.#unusable());
+      const doubt = this.#options.doubt?.();
+      if (doubt !== undefined) throw new StoreFault(operation, doubt);
       const { timeoutMs } = this.#options;
       const step = this.#stepper();
       const carried = isHandedOver ? this.whenUsable(timeoutMs).then(() => work(step)) : work(step);
@@ -197,6 +201,13 @@ export class RedisConnection {
     if (this.#told !== undefined) this.#options.warn('Redis can be used again', this.#facts());
     this.#told = undefined;
     this.#wake();
+    this.#checkAgain(BOUNDS.storeFitnessMs);
+  }
+
+  /** An operator may set a server in use to evict keys, or cure one that was refused, on the same connection. */
+  #checkAgain(afterMs: number): void {
+    clearTimeout(this.#recheck);
+    this.#recheck = setTimeout(() => void this.#check(), afterMs).unref();
   }
 
   #refuse(refusal: string): void {
@@ -204,9 +215,7 @@ export class RedisConnection {
     this.#trouble = refusal;
     if (!this.#isOpening) this.#tell(refusal, refusal);
     this.#wake();
-    clearTimeout(this.#recheck);
-    // An operator may cure it without the connection being made anew.
-    this.#recheck = setTimeout(() => void this.#check(), BOUNDS.storeReconnectMs).unref();
+    this.#checkAgain(BOUNDS.storeReconnectMs);
   }
 
   #sawError(error: Error): void {

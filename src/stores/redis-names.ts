@@ -15,6 +15,8 @@ export interface RedisNames {
   readonly revoked: string;
   /** Stream of changes. */
   readonly changes: string;
+  /** What tells this store from any other. */
+  readonly epoch: string;
   /** First parts of the keys that count attempts and hold blocks. */
   readonly attempts: string;
   readonly blocks: string;
@@ -35,6 +37,7 @@ export function redisNames(prefix: string): RedisNames {
     disabled: `${tag}:status:disabled`,
     revoked: `${tag}:status:revoked`,
     changes: `${tag}:changes`,
+    epoch: `${tag}:epoch`,
     attempts: `${tag}:attempts`,
     blocks: `${tag}:blocks`,
     limit: (algorithm, periodMs, id) => `${tag}:limit:${algorithm}:${periodMs}:${id}`,

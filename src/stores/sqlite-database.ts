@@ -6,7 +6,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { setTimeout as pause } from 'node:timers/promises';
 import { UserFault } from '../core/fault.ts';
 
-interface DatabaseOptions {
+export interface DatabaseOptions {
   readonly file: string;
   /** `FULL`: what is acknowledged survives a power failure. `NORMAL`: it survives the process. */
   readonly synchronous: 'FULL' | 'NORMAL';
@@ -14,6 +14,8 @@ interface DatabaseOptions {
   readonly timeoutMs: number;
   /** Tables of version 1. */
   readonly schema: string;
+  /** Adds to them what files of earlier versions lack; in the transaction that makes the tables. */
+  readonly complete?: (db: DatabaseSync) => void;
 }
 
 /** Version of the tables that this program reads and writes. */
@@ -24,14 +26,14 @@ const SQLITE_BUSY = 5;
 export class SqliteDatabase {
   readonly file: string;
   readonly #db: DatabaseSync;
-  readonly #inode: bigint | undefined;
+  readonly #inodes: readonly (bigint | undefined)[];
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
 
   constructor(file: string, db: DatabaseSync) {
     this.file = file;
     this.#db = db;
-    this.#inode = inodeOf(file);
+    this.#inodes = inodesOf(file);
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
   }
@@ -53,10 +55,20 @@ export class SqliteDatabase {
     }
   }
 
-  /** Throws if the path no longer leads to the file that is open: what is written here would be lost. */
+  /** Throws if the path no longer leads to the files that are open: what is written here would be lost. */
   assertInPlace(): void {
-    if (inodeOf(this.file) !== this.#inode)
+    if (!this.isInPlace)
       throw new Error(`${this.file} was removed or replaced while in use; restart to open the new file`);
+  }
+
+  get isInPlace(): boolean {
+    return inodesOf(this.file).every((inode, at) => inode === this.#inodes[at]);
+  }
+
+  /** Differs whenever something was written to the file itself: by a checkpoint, or by someone who copied over it. */
+  stamp(): string {
+    const stat = statSync(this.file, { bigint: true, throwIfNoEntry: false });
+    return `${stat?.mtimeNs} ${stat?.size}`;
   }
 
   close(): void {
@@ -72,8 +84,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<SqliteData
   const { file } = options;
   try {
     mkdirSync(dirname(file), { recursive: true });
-    // SQLite gives the files beside it the same mode.
-    closeSync(openSync(file, 'a', 0o600));
+    makeFile(file);
     return new SqliteDatabase(file, await openPatiently(options));
   } catch (error) {
     if (error instanceof UserFault) throw error;
@@ -83,6 +94,18 @@ export async function openDatabase(options: DatabaseOptions): Promise<SqliteData
       1,
       error,
     );
+  }
+}
+
+/**
+ * SQLite gives the files beside it the same mode. One that is there is left alone: to close a file ends the locks that
+ * this process has on it, another connection's too.
+ */
+function makeFile(file: string): void {
+  try {
+    closeSync(openSync(file, 'wx', 0o600));
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
   }
 }
 
@@ -102,7 +125,7 @@ async function openPatiently(options: DatabaseOptions): Promise<DatabaseSync> {
   }
 }
 
-function prepareDatabase(db: DatabaseSync, { file, synchronous, timeoutMs, schema }: DatabaseOptions): void {
+function prepareDatabase(db: DatabaseSync, { file, synchronous, timeoutMs, schema, complete }: DatabaseOptions): void {
   db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA trusted_schema = OFF`);
   db.exec('BEGIN IMMEDIATE');
   db.exec('CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT');
@@ -111,6 +134,7 @@ function prepareDatabase(db: DatabaseSync, { file, synchronous, timeoutMs, schem
     db.exec(schema);
     db.prepare('INSERT INTO schema_version (version) VALUES (?)').run(SCHEMA_VERSION);
   }
+  if (version === undefined || version === SCHEMA_VERSION) complete?.(db);
   db.exec('COMMIT');
   if (version !== undefined && version !== SCHEMA_VERSION)
     throw new UserFault(
@@ -123,6 +147,7 @@ function isBusy(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && (Number(error.errcode) & 0xff) === SQLITE_BUSY;
 }
 
-function inodeOf(file: string): bigint | undefined {
-  return statSync(file, { bigint: true, throwIfNoEntry: false })?.ino;
+/** Of the file and its log, which stays as long as anybody has the file open. */
+function inodesOf(file: string): readonly (bigint | undefined)[] {
+  return [file, `${file}-wal`].map((path) => statSync(path, { bigint: true, throwIfNoEntry: false })?.ino);
 }

@@ -38,7 +38,15 @@ function recordOf(
 }
 
 function fixture(find: (digests: readonly string[]) => Promise<Found>) {
-  const world = { nowMs: 1_000_000, heardMs: 1_000_000, asked: 0, events: [] as string[], tampered: 0, old: 0 };
+  const world = {
+    nowMs: 1_000_000,
+    setForwardMs: 0,
+    heardMs: 1_000_000,
+    asked: 0,
+    events: [] as string[],
+    tampered: 0,
+    old: 0,
+  };
   const store = {
     findByDigest: (digests: readonly string[]) => {
       world.asked++;
@@ -50,7 +58,8 @@ function fixture(find: (digests: readonly string[]) => Promise<Found>) {
     peppers: { current: CURRENT, previous: [PREVIOUS] },
     maxStalenessMs: 10_000,
     lastHeardMs: () => world.heardMs,
-    now: () => world.nowMs,
+    now: () => world.nowMs + world.setForwardMs,
+    age: () => world.nowMs,
     onEvent: (event) => world.events.push(event),
     onTampered: () => world.tampered++,
     onOldPepper: () => world.old++,
@@ -59,6 +68,14 @@ function fixture(find: (digests: readonly string[]) => Promise<Found>) {
 }
 
 const TEXT = mintKeyText('ptc_live', randomBytes(32));
+
+test('setting the clock back an hour draws out nothing that is believed', async () => {
+  const { cache, world } = fixture(() => Promise.resolve(recordOf(TEXT)));
+  await cache.lookUp(TEXT);
+  world.setForwardMs = -3_600_000;
+  world.nowMs += 10_001;
+  assert.equal(cache.recall(TEXT), undefined, 'the store was not heard from for longer than maxStaleness');
+});
 
 test('a key is looked up once, then known without asking', async () => {
   const record = recordOf(TEXT);
