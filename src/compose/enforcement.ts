@@ -10,6 +10,7 @@ import type { Config } from '../config/schema.ts';
 import type { KeyRecord } from '../core/key-record.ts';
 import type { Policy } from '../core/policy.ts';
 import type { Recorder, Store } from '../core/ports.ts';
+import { Wakefulness } from '../core/wakefulness.ts';
 import { decisionSequence } from '../decide/decide.ts';
 import type { RequestState } from '../decide/request-state.ts';
 import type { Decision } from '../decide/sequence.ts';
@@ -152,7 +153,16 @@ async function assemble({ first, log, metrics, peppers, store, adopt, others }: 
   let inForce = compile(first);
   const requestLog = new RequestLog(log, first.config.log.requests);
   const rehashes = new Set<Promise<void>>();
-  const keys = cachedKeys(first.config, { store, peppers, log, metrics, rehashes, inForce: () => inForce.config });
+  const wakefulness = new Wakefulness({ now: Date.now });
+  const keys = cachedKeys(first.config, {
+    wakefulness,
+    store,
+    peppers,
+    log,
+    metrics,
+    rehashes,
+    inForce: () => inForce.config,
+  });
   const seats = new Seats(store.limits);
   const limits = new LeasedLimits(store.limits);
   let guard = newGuard(store, inForce.policy, others);
@@ -198,6 +208,7 @@ async function assemble({ first, log, metrics, peppers, store, adopt, others }: 
     },
     hear: (news) => guard.hear(news),
     close: async () => {
+      wakefulness.stop();
       seats.close();
       await limits.close();
       // Each within the store's timeout: a key's first use under a new pepper may be the only one for long.
@@ -219,6 +230,7 @@ function readSource({ config, env }: EnforcementOptions): Promise<LoadedConfig> 
 }
 
 interface CacheParts {
+  readonly wakefulness: Wakefulness;
   readonly store: Store;
   readonly peppers: Peppers;
   readonly log: Log;
@@ -228,7 +240,8 @@ interface CacheParts {
   readonly inForce: () => Config;
 }
 
-function cachedKeys(config: Config, { store, peppers, log, metrics, rehashes, inForce }: CacheParts): CachedKeys {
+function cachedKeys(config: Config, parts: CacheParts): CachedKeys {
+  const { wakefulness, store, peppers, log, metrics, rehashes, inForce } = parts;
   const rehash = (record: KeyRecord, digest: string, text: string): void => {
     const service = new KeyService({
       store: store.keys,
@@ -250,6 +263,7 @@ function cachedKeys(config: Config, { store, peppers, log, metrics, rehashes, in
     peppers,
     maxStalenessMs: config.store.maxStaleness,
     lastHeardMs: () => store.changes.lastHeardMs(),
+    awakeSinceMs: () => wakefulness.sinceMs(),
     now: Date.now,
     onEvent: (event) => metrics.cacheEvent(event),
     onTampered: (record) => {

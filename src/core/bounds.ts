@@ -145,6 +145,14 @@ export const BOUNDS = {
   /** How long a read of the change feed waits for a change (Redis), or pauses between two looks (SQLite), ms. */
   changeBlockMs: 250,
   changePollMs: 50,
+  /** How long nobody waits for a SQLite write lock that was waited for in vain, ms: waiting holds up every request. */
+  sqliteImpatienceMs: 1_000,
+  /**
+   * A process that stood still for so long believes no cached key until it has heard from the store again, ms: with
+   * that, a change made meanwhile is in force within the second that is promised. And how often it looks, ms.
+   */
+  stoodStillMs: 750,
+  wakeBeatMs: 100,
   /** Changes the feed keeps for gateways that lag. */
   changeLogLength: 10_000,
   /** A stored key record, bytes. */

@@ -18,6 +18,8 @@ export interface CachedKeysOptions {
   readonly maxStalenessMs: number;
   /** When the change feed last heard from the store. */
   readonly lastHeardMs: () => number;
+  /** Since when this process has not stood still: what is older may have been overtaken by news that wait to be read. */
+  readonly awakeSinceMs: () => number;
   readonly now: Clock;
   readonly onEvent: (event: 'hit' | 'miss' | 'negative_hit' | 'evicted') => void;
   /** A record whose MAC is wrong was found; it counts as unknown. */
@@ -89,6 +91,7 @@ export class CachedKeys {
   async #ask(digest: string, text: string): Promise<Found> {
     const { store, peppers, now, onOldPepper } = this.#options;
     const changes = this.#changes;
+    const askedMs = now();
     // A minted text may have been imported by its SHA-256 from another gateway.
     const digests = [peppers.current, ...peppers.previous].flatMap((pepper) => pepper.digestsOf(text));
     const found = await store.findByDigest(digests);
@@ -106,7 +109,7 @@ export class CachedKeys {
       this.#known.discard(this.#digest);
       return 'absent';
     }
-    if (!isOvertaken) this.#known.keep(this.#digest, found, nowMs, endsAtMs);
+    if (!isOvertaken) this.#known.keep(this.#digest, found, askedMs, endsAtMs);
     if (digests.indexOf(secret.digest) >= DIGESTS_A_PEPPER) onOldPepper(found, secret.digest, text);
     return found;
   }
@@ -119,7 +122,9 @@ export class CachedKeys {
   }
 
   #isFresh(foundAtMs: number, nowMs: number): boolean {
-    return nowMs - Math.max(foundAtMs, this.#options.lastHeardMs()) <= this.#options.maxStalenessMs;
+    const { lastHeardMs, awakeSinceMs, maxStalenessMs } = this.#options;
+    const heardMs = Math.max(foundAtMs, lastHeardMs());
+    return nowMs - heardMs <= maxStalenessMs && heardMs >= awakeSinceMs();
   }
 }
 

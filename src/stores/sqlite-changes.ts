@@ -2,6 +2,7 @@
 // commit of any other connection, this process's too, and then reads the log of changes on.
 import { BOUNDS } from '../core/bounds.ts';
 import type { Change, ChangeFeed, Clock } from '../core/ports.ts';
+import { sqliteCure } from './sqlite-cures.ts';
 import type { SqliteDatabase } from './sqlite-database.ts';
 import type { Warn } from './settings.ts';
 
@@ -56,6 +57,7 @@ export class SqliteChanges implements ChangeFeed {
         this.#warn('The change feed cannot be read; trying until it can', {
           file: this.#db.file,
           error: error instanceof Error ? error.message : String(error),
+          cure: sqliteCure(error) ?? null,
         });
       this.#isFailing = true;
     }
