@@ -27,5 +27,5 @@ const TICK_MS = 10;
 
 /** Allows the process so many descriptors from now on; those that it has stay open. */
 export function limitDescriptors(pid: number, most: number): void {
-  execFileSync('prlimit', ['--pid', String(pid), `--nofile=${most}:${most}`]);
+  execFileSync('prlimit', ['--pid', String(pid), `--nofile=${most}:`]);
 }
