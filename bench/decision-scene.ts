@@ -64,6 +64,7 @@ function checksOf({ store, inForce }: Enforcement, peppers: Peppers, leased: Lea
     peppers,
     maxStalenessMs: config.store.maxStaleness,
     lastHeardMs: () => store.changes.lastHeardMs(),
+    awakeSinceMs: () => Number.NEGATIVE_INFINITY,
     now: Date.now,
     age: Date.now,
     onEvent: () => undefined,

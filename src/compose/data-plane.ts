@@ -9,6 +9,7 @@ import { ProxyFront, type Runtime } from '../fronts/proxy.ts';
 import { elapsed } from './elapsed.ts';
 import type { Adopt, Enforcement, InForce } from './enforcement.ts';
 import { refuseWithoutUpstream } from './loaded.ts';
+import { mostConnections } from './most-connections.ts';
 
 export class DataPlane {
   readonly enforcement: Enforcement;
@@ -32,6 +33,7 @@ export class DataPlane {
     const { metrics, log, decide, open, recorder } = enforcement;
     this.enforcement = enforcement;
     this.#runtime = runtime;
+    const { count, advice } = mostConnections();
     this.#listener = createListener(
       new ProxyFront({
         runtime,
@@ -42,6 +44,7 @@ export class DataPlane {
         isDraining: () => this.#listener.isDraining,
         onBug: (bug, requestId) => log.error('a defect ended a request', { requestId, bug }),
       }),
+      { mostConnections: count, onFull: () => log.warn(advice) },
     );
     metrics.supply({ upstreamStates: () => upstreamStates(runtime().upstreams) });
   }

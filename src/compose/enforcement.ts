@@ -11,6 +11,7 @@ import type { KeyRecord } from '../core/key-record.ts';
 import type { Policy } from '../core/policy.ts';
 import { ageingClock } from '../core/ageing-clock.ts';
 import type { Clock, Lineage, Recorder, Store } from '../core/ports.ts';
+import { Wakefulness } from '../core/wakefulness.ts';
 import { decisionSequence } from '../decide/decide.ts';
 import { OpenExchanges } from '../decide/open-exchanges.ts';
 import type { RequestState } from '../decide/request-state.ts';
@@ -167,7 +168,17 @@ async function assemble({ first, log, metrics, peppers, store, age, adopt, other
   let inForce = compile(first);
   const requestLog = new RequestLog(log, first.config.log.requests);
   const rehashes = new Set<Promise<void>>();
-  const keys = cachedKeys(first.config, { store, age, peppers, log, metrics, rehashes, inForce: () => inForce.config });
+  const wakefulness = new Wakefulness({ now: age });
+  const keys = cachedKeys(first.config, {
+    wakefulness,
+    store,
+    age,
+    peppers,
+    log,
+    metrics,
+    rehashes,
+    inForce: () => inForce.config,
+  });
   const seats = new Seats(store.limits);
   const limits = new LeasedLimits(store.limits, { now: age });
   let guard = newGuard(store, inForce.policy, others);
@@ -225,6 +236,7 @@ async function assemble({ first, log, metrics, peppers, store, age, adopt, other
     hear: (news) => guard.hear(news),
     close: async () => {
       open.close();
+      wakefulness.stop();
       seats.close();
       await limits.close();
       // Each within the store's timeout: a key's first use under a new pepper may be the only one for long.
@@ -246,6 +258,7 @@ function readSource({ config, env }: EnforcementOptions): Promise<LoadedConfig> 
 }
 
 interface CacheParts {
+  readonly wakefulness: Wakefulness;
   readonly store: Store;
   readonly age: Clock;
   readonly peppers: Peppers;
@@ -256,7 +269,8 @@ interface CacheParts {
   readonly inForce: () => Config;
 }
 
-function cachedKeys(config: Config, { store, age, peppers, log, metrics, rehashes, inForce }: CacheParts): CachedKeys {
+function cachedKeys(config: Config, parts: CacheParts): CachedKeys {
+  const { wakefulness, store, age, peppers, log, metrics, rehashes, inForce } = parts;
   const rehash = (record: KeyRecord, digest: string, text: string): void => {
     const service = new KeyService({
       store: store.keys,
@@ -278,6 +292,7 @@ function cachedKeys(config: Config, { store, age, peppers, log, metrics, rehashe
     peppers,
     maxStalenessMs: config.store.maxStaleness,
     lastHeardMs: () => store.changes.lastHeardMs(),
+    awakeSinceMs: () => wakefulness.sinceMs(),
     now: Date.now,
     age,
     onEvent: (event) => metrics.cacheEvent(event),

@@ -14,8 +14,12 @@ export const BOUNDS = {
   keepAliveTimeoutMs: 65_000,
   /** A kept-alive client connection that idles while the gateway drains, ms (SPEC section 6). */
   drainIdleMs: 1_000,
-  /** Client connections at once. */
+  /** Client connections at once; fewer where the process may not have descriptors enough. */
   connections: 20_000,
+  /** Descriptors that neither clients nor upstreams get: of the store, the log, the ops listener, the runtime. */
+  keptDescriptors: 64,
+  /** Between two log lines about connections that had to be closed, ms. */
+  fullNoticeMs: 10_000,
   /** Unread request body that is read away behind a denial so that the connection can be kept, bytes. */
   drainBodyBytes: 64 * 1024,
   /** What of an unread body is still read while its connection lingers, bytes. */
@@ -158,6 +162,14 @@ export const BOUNDS = {
   /** How long a read of the change feed waits for a change (Redis), or pauses between two looks (SQLite), ms. */
   changeBlockMs: 250,
   changePollMs: 50,
+  /** How long nobody waits for a SQLite write lock that was waited for in vain, ms: waiting holds up every request. */
+  sqliteImpatienceMs: 1_000,
+  /**
+   * A process that stood still for so long believes no cached key until it has heard from the store again, ms: with
+   * that, a change made meanwhile is in force within the second that is promised. And how often it looks, ms.
+   */
+  stoodStillMs: 750,
+  wakeBeatMs: 100,
   /** Changes the feed keeps for gateways that lag. */
   changeLogLength: 10_000,
   /** A stored key record, bytes. */

@@ -34,8 +34,15 @@ export interface Listener {
   cut(): void;
 }
 
-export function createListener(front: Front): Listener {
-  return new NodeListener(front);
+export interface ListenerOptions {
+  /** Client connections at once; more are closed. */
+  readonly mostConnections: number;
+  /** Told where one more came, once in a while. */
+  readonly onFull: () => void;
+}
+
+export function createListener(front: Front, options: ListenerOptions): Listener {
+  return new NodeListener(front, options);
 }
 
 class NodeListener implements Listener {
@@ -43,9 +50,10 @@ class NodeListener implements Listener {
   readonly #front: Front;
   readonly #connections = new Map<Socket, Connection>();
   #sweep: NodeJS.Timeout | undefined;
+  #fullToldAt = -Infinity;
   isDraining = false;
 
-  constructor(front: Front) {
+  constructor(front: Front, { mostConnections, onFull }: ListenerOptions) {
     this.#front = front;
     this.#server = createServer({
       // Target and header section have bounds of their own; this one only keeps the parser from going on.
@@ -65,9 +73,15 @@ class NodeListener implements Listener {
     });
     // Node drops fields above its own count silently; accept.ts counts them and refuses.
     this.#server.maxHeadersCount = 0;
-    this.#server.maxConnections = BOUNDS.connections;
+    this.#server.maxConnections = mostConnections;
     this.#server
       .on('connection', (socket: Socket) => this.#connected(socket))
+      .on('drop', () => {
+        const now = performance.now();
+        if (now - this.#fullToldAt < BOUNDS.fullNoticeMs) return;
+        this.#fullToldAt = now;
+        onFull();
+      })
       .on('request', (request, response) => this.#request(request, response, false))
       .on('checkContinue', (request, response) => this.#request(request, response, true))
       .on('checkExpectation', (request, response) => {

@@ -18,6 +18,8 @@ export interface CachedKeysOptions {
   readonly maxStalenessMs: number;
   /** When the change feed last heard from the store, on `age`. */
   readonly lastHeardMs: () => number;
+  /** Since when this process has not stood still: what is older may have been overtaken by news that wait to be read. */
+  readonly awakeSinceMs: () => number;
   /** Tells when a secret ends. */
   readonly now: Clock;
   /** Tells how long something has been believed; see {@link ageingClock}. */
@@ -130,7 +132,9 @@ export class CachedKeys {
   }
 
   #isFresh(foundAtMs: number, ageMs: number): boolean {
-    return ageMs - Math.max(foundAtMs, this.#options.lastHeardMs()) <= this.#options.maxStalenessMs;
+    const { lastHeardMs, awakeSinceMs, maxStalenessMs } = this.#options;
+    const heardMs = Math.max(foundAtMs, lastHeardMs());
+    return ageMs - heardMs <= maxStalenessMs && heardMs >= awakeSinceMs();
   }
 }
 

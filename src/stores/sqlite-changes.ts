@@ -4,6 +4,7 @@ import { BOUNDS } from '../core/bounds.ts';
 import type { Change, ChangeFeed, Clock, Lineage } from '../core/ports.ts';
 import type { KnownStore } from './known-store.ts';
 import { BEFORE_ALL } from './lineage.ts';
+import { sqliteCure } from './sqlite-cures.ts';
 import type { SqliteDatabase } from './sqlite-database.ts';
 import { changeAt, type Row, seeAnew, SqliteHistory } from './sqlite-history.ts';
 import type { Warn } from './settings.ts';
@@ -61,6 +62,7 @@ export class SqliteChanges implements ChangeFeed {
         this.#warn('The change feed cannot be read; trying until it can', {
           file: this.#db.file,
           error: error instanceof Error ? error.message : String(error),
+          cure: sqliteCure(error) ?? null,
         });
       this.#isFailing = true;
     }

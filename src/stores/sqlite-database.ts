@@ -4,7 +4,9 @@ import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { setTimeout as pause } from 'node:timers/promises';
+import { BOUNDS } from '../core/bounds.ts';
 import { UserFault } from '../core/fault.ts';
+import { sqliteCode, sqliteCure } from './sqlite-cures.ts';
 
 export interface DatabaseOptions {
   readonly file: string;
@@ -29,10 +31,15 @@ export class SqliteDatabase {
   readonly #inodes: readonly (bigint | undefined)[];
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
+  readonly #timeoutMs: number;
+  /** Until then, on `performance.now()`, nobody waits for the write lock. */
+  #impatientUntil = 0;
 
-  constructor(file: string, db: DatabaseSync) {
+  constructor(file: string, db: DatabaseSync, timeoutMs: number) {
     this.file = file;
     this.#db = db;
+    this.#timeoutMs = Math.ceil(timeoutMs);
+    this.#waitFor(this.#timeoutMs);
     this.#inodes = inodesOf(file);
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
@@ -44,7 +51,7 @@ export class SqliteDatabase {
 
   /** Runs `work` in a write transaction of its own: all of it or nothing. */
   transaction<T>(work: () => T): T {
-    this.#begin.run();
+    this.#beginInTime();
     try {
       const result = work();
       this.#commit.run();
@@ -71,6 +78,30 @@ export class SqliteDatabase {
     return `${stat?.mtimeNs} ${stat?.size}`;
   }
 
+  /**
+   * The wait for the lock is everybody's: nothing else runs meanwhile. So it is waited for in vain once, and then
+   * for a while only tried.
+   */
+  #beginInTime(): void {
+    const isImpatient = this.#impatientUntil !== 0;
+    if (isImpatient && performance.now() >= this.#impatientUntil) this.#waitFor(this.#timeoutMs);
+    try {
+      this.#begin.run();
+    } catch (error) {
+      if (isBusy(error) && this.#impatientUntil === 0) {
+        this.#waitFor(0);
+        this.#impatientUntil = performance.now() + BOUNDS.sqliteImpatienceMs;
+      }
+      throw error;
+    }
+    if (isImpatient && this.#impatientUntil !== 0) this.#waitFor(this.#timeoutMs);
+  }
+
+  #waitFor(timeoutMs: number): void {
+    this.#impatientUntil = 0;
+    this.#db.exec(`PRAGMA busy_timeout = ${timeoutMs}`);
+  }
+
   close(): void {
     if (this.#db.isOpen) this.#db.close();
   }
@@ -85,15 +116,12 @@ export async function openDatabase(options: DatabaseOptions): Promise<SqliteData
   try {
     mkdirSync(dirname(file), { recursive: true });
     makeFile(file);
-    return new SqliteDatabase(file, await openPatiently(options));
+    return new SqliteDatabase(file, await openPatiently(options), options.timeoutMs);
   } catch (error) {
     if (error instanceof UserFault) throw error;
     const reason = error instanceof Error ? error.message : String(error);
-    throw new UserFault(
-      `The SQLite store ${file} cannot be opened (${reason}); give store.url a path that is writable and holds nothing else.`,
-      1,
-      error,
-    );
+    const cure = sqliteCure(error) ?? 'give store.url a path that is writable and holds nothing else';
+    throw new UserFault(`The SQLite store ${file} cannot be opened (${reason}); ${cure}.`, 1, error);
   }
 }
 
@@ -125,7 +153,7 @@ async function openPatiently(options: DatabaseOptions): Promise<DatabaseSync> {
   }
 }
 
-function prepareDatabase(db: DatabaseSync, { file, synchronous, timeoutMs, schema, complete }: DatabaseOptions): void {
+function prepareDatabase(db: DatabaseSync, { file, synchronous, schema, complete }: DatabaseOptions): void {
   db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA trusted_schema = OFF`);
   db.exec('BEGIN IMMEDIATE');
   db.exec('CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT');
@@ -140,11 +168,10 @@ function prepareDatabase(db: DatabaseSync, { file, synchronous, timeoutMs, schem
     throw new UserFault(
       `The SQLite store ${file} has tables of version ${String(version)}, and this program reads version ${SCHEMA_VERSION}; run the version that made it.`,
     );
-  db.exec(`PRAGMA busy_timeout = ${Math.ceil(timeoutMs)}`);
 }
 
 function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && (Number(error.errcode) & 0xff) === SQLITE_BUSY;
+  return sqliteCode(error) === SQLITE_BUSY;
 }
 
 /** Of the file and its log, which stays as long as anybody has the file open. */

@@ -42,6 +42,7 @@ function fixture(find: (digests: readonly string[]) => Promise<Found>) {
     nowMs: 1_000_000,
     setForwardMs: 0,
     heardMs: 1_000_000,
+    awakeSinceMs: -Infinity,
     asked: 0,
     events: [] as string[],
     tampered: 0,
@@ -58,6 +59,7 @@ function fixture(find: (digests: readonly string[]) => Promise<Found>) {
     peppers: { current: CURRENT, previous: [PREVIOUS] },
     maxStalenessMs: 10_000,
     lastHeardMs: () => world.heardMs,
+    awakeSinceMs: () => world.awakeSinceMs,
     now: () => world.nowMs + world.setForwardMs,
     age: () => world.nowMs,
     onEvent: (event) => world.events.push(event),
@@ -156,6 +158,22 @@ test('a secret under a previous pepper still works, and is handed on to be rehas
   );
   assert.notEqual(await cache.lookUp(TEXT), 'absent');
   assert.equal(world.old, 1);
+});
+
+test('a process that stood still believes no cached key until it has heard from the store, or asked it', async () => {
+  const { cache, world } = fixture(() => Promise.resolve(recordOf(TEXT)));
+  await cache.lookUp(TEXT);
+  world.nowMs += 3_000;
+  world.awakeSinceMs = world.nowMs;
+  assert.equal(cache.recall(TEXT), undefined);
+  await cache.lookUp(TEXT);
+  assert.notEqual(cache.recall(TEXT), undefined);
+  world.nowMs += 3_000;
+  world.awakeSinceMs = world.nowMs;
+  world.heardMs = world.nowMs - 1;
+  assert.equal(cache.recall(TEXT), undefined);
+  world.heardMs = world.nowMs;
+  assert.notEqual(cache.recall(TEXT), undefined);
 });
 
 test('a retiring secret works until its grace ends, cached or not', async () => {
