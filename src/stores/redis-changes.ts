@@ -7,7 +7,7 @@ import { BOUNDS } from '../core/bounds.ts';
 import { KEY_ID_PATTERN } from '../core/key-record.ts';
 import type { Change, ChangeFeed, Clock, Lineage } from '../core/ports.ts';
 import type { KnownStore } from './known-store.ts';
-import { BEFORE_ALL, type Sight } from './lineage.ts';
+import { BEFORE_ALL, doubtOf, type Sight } from './lineage.ts';
 import type { RedisConnection } from './redis-connection.ts';
 import { FOLLOWS_ASK } from './redis-errand.ts';
 import { changeRefusal } from './redis-fitness.ts';
@@ -160,11 +160,20 @@ export class RedisChanges implements ChangeFeed {
 
   /** Looks whether the store is the known one; undefined if it is not. */
   async #see(): Promise<Sight | undefined> {
+    let sight = await this.#look();
+    // A server that changes its role between two of the questions shows a store that never was.
+    if (this.#known.doubt === undefined && doubtOf(this.#known.lineage, sight) !== undefined) {
+      await pause(RETRY_MS);
+      sight = await this.#look();
+    }
+    return this.#known.judge(sight) ? sight : undefined;
+  }
+
+  async #look(): Promise<Sight> {
     const known = this.#known.lineage;
     const send = <T>(work: (client: Redis) => Promise<T>): Promise<T> => this.#redis.send(work, FOLLOWS_ASK);
     const seen = await seeRedis(this.#names, known, send, (question) => this.#askPrimary(question));
-    const sight = await nameEpoch(this.#names, known, seen, send);
-    return this.#known.judge(sight) ? sight : undefined;
+    return await nameEpoch(this.#names, known, seen, send);
   }
 
   /**
