@@ -4,7 +4,10 @@ import type { Store } from '../core/ports.ts';
 import type { Log } from '../record/log.ts';
 
 /** Says it once the store is seen. A store that fails then is told of elsewhere. */
-export async function sayTaken({ taken, keys }: Pick<Store, 'taken' | 'keys'>, log: Log): Promise<void> {
+export async function sayTaken(
+  { taken, keys }: Pick<Store, 'taken' | 'keys'>,
+  log: Pick<Log, 'info' | 'warn'>,
+): Promise<void> {
   const { epoch, generation } = await taken;
   try {
     const counts = await keys.countByState(Date.now());

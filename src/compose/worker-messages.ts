@@ -30,8 +30,8 @@ export interface WorkerSnapshot {
 
 /** What a worker can be asked, and what it answers. */
 export interface Answers {
-  /** A sign of life: how far it has followed the store, or null if it has not seen it. */
-  readonly pulse: Lineage | null;
+  /** A sign of life. */
+  readonly pulse: null;
   /** Why its store does not answer, or null. */
   readonly store: string | null;
   readonly metrics: WorkerSnapshot;
@@ -54,4 +54,6 @@ export type FromWorker =
   /** It cannot start: the sentence and exit code of a UserFault, or the text of a defect. */
   | { readonly kind: 'failed'; readonly message: string; readonly exitCode: 1 | 2 | 78 }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Answers[Topic] }
-  | { readonly kind: 'guard'; readonly news: GuardNews };
+  | { readonly kind: 'guard'; readonly news: GuardNews }
+  /** It has followed the store further. */
+  | { readonly kind: 'lineage'; readonly lineage: Lineage };

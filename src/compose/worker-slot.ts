@@ -22,7 +22,7 @@ export interface SlotOptions {
   /** Told of the last snapshot of a process that has ended. */
   readonly onEnd: (text: string) => void;
   readonly onNews: (news: GuardNews) => void;
-  /** Told with every sign of life how far the process has followed the store. */
+  /** Told how far the process has followed the store. */
   readonly onLineage?: (lineage: Lineage) => void;
   /** Between two signs of life, ms. */
   readonly pulseMs?: number;
@@ -166,6 +166,9 @@ export class WorkerSlot {
       case 'guard':
         this.#options.onNews(message.news);
         return;
+      case 'lineage':
+        this.#options.onLineage?.(message.lineage);
+        return;
       case 'answer':
         return;
     }
@@ -202,7 +205,7 @@ export class WorkerSlot {
       if (this.#missedPulses >= BOUNDS.workerSilentPulses)
         this.#options.log.info('a worker answers again', { worker: this.worker });
       this.#missedPulses = 0;
-      void this.#link.ask('pulse').then((lineage) => lineage && this.#options.onLineage?.(lineage));
+      void this.#link.ask('pulse');
       return;
     }
     this.#missedPulses++;

@@ -1,7 +1,8 @@
 // One of several processes that serve: a data plane, and what its primary asks of it.
 import { CollectedNews } from '../checks/guard-news.ts';
+import { BOUNDS } from '../core/bounds.ts';
 import { UserFault } from '../core/fault.ts';
-import type { Store } from '../core/ports.ts';
+import type { Lineage, Store } from '../core/ports.ts';
 import { TalliedUses } from '../record/key-uses.ts';
 import { peppersOf } from '../secrets/peppers.ts';
 import { listenAt } from './addresses.ts';
@@ -22,7 +23,6 @@ export class Worker {
   readonly #uses = new TalliedUses();
   /** What it serves with, once that listens. */
   #plane: Promise<DataPlane> | undefined;
-  #lineage: Store['lineage'] | undefined;
   #isEnding = false;
 
   constructor({ tell, exit }: WorkerOptions) {
@@ -88,14 +88,25 @@ export class Worker {
       ),
     );
     if (current.hash !== first.hash) plane.enforcement.put(current);
-    this.#lineage = () => plane.enforcement.store.lineage();
+    this.#tellLineage(plane.enforcement.store);
     const address = await listenAt(first.config.listen.proxy, 'listen.proxy', () => plane.listen(host, port, true));
     this.#tell({ kind: 'listening', address });
     return plane;
   }
 
+  /** So that who takes this one's place does not take another store for the one that was known. */
+  #tellLineage(store: Store): void {
+    let told: Lineage | undefined;
+    setInterval(() => {
+      const lineage = store.lineage();
+      if (lineage === undefined || (lineage.at === told?.at && lineage.epoch === told.epoch)) return;
+      told = lineage;
+      this.#tell({ kind: 'lineage', lineage });
+    }, BOUNDS.workerLineageMs).unref();
+  }
+
   async #answer(message: Extract<ToWorker, { kind: 'ask' }>): Promise<Answers[Topic]> {
-    if (message.topic === 'pulse') return this.#lineage?.() ?? null;
+    if (message.topic === 'pulse') return null;
     const plane = await this.#plane;
     if (plane === undefined) throw new Error('a worker was asked before it was told to start');
     const { enforcement } = plane;

@@ -88,6 +88,8 @@ export const BOUNDS = {
   workerProbeMs: 1_000,
   /** How long a worker may take to end, beyond shutdown.timeout, ms. */
   workerEndMs: 3_000,
+  /** How often a worker looks whether it has followed the store further, and tells its primary, ms. */
+  workerLineageMs: 100,
   /** From the start of a worker to the time it listens, ms. */
   workerStartMs: 30_000,
   /** A worker that ends sooner after its start than this did not settle, ms; those behind it wait longer and longer, up to the pause. */

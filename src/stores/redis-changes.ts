@@ -7,12 +7,13 @@ import { BOUNDS } from '../core/bounds.ts';
 import { KEY_ID_PATTERN } from '../core/key-record.ts';
 import type { Change, ChangeFeed, Clock, Lineage } from '../core/ports.ts';
 import type { KnownStore } from './known-store.ts';
-import { BEFORE_ALL, type Sight } from './lineage.ts';
+import { BEFORE_ALL, doubtOf, type Sight } from './lineage.ts';
 import type { RedisConnection } from './redis-connection.ts';
 import { FOLLOWS_ASK } from './redis-errand.ts';
 import { changeRefusal } from './redis-fitness.ts';
 import { changeOf, fieldOf, nameEpoch, seeRedis, type StreamEntry, streamEntries } from './redis-history.ts';
 import type { RedisNames } from './redis-names.ts';
+import { replicationOf } from './redis-replicas.ts';
 import { refusalOf } from './redis-refusal.ts';
 import type { Warn } from './settings.ts';
 
@@ -22,6 +23,8 @@ const RETRY_MS = 50;
 
 const streams = z.array(z.tuple([z.string(), streamEntries])).nullable();
 
+type Position = Omit<Lineage, 'epoch'>;
+
 export class RedisChanges implements ChangeFeed {
   readonly #redis: RedisConnection;
   readonly #names: RedisNames;
@@ -29,6 +32,10 @@ export class RedisChanges implements ChangeFeed {
   readonly #clock: Clock;
   readonly #warn: Warn;
   #onChange: (change: Change) => void = () => {};
+  /** Up to where the stream was read. */
+  #position = BEFORE_ALL;
+  /** A change that was read and that no replica has confirmed yet, and what a replica has to have for that. */
+  #unconfirmed: { readonly change: Position; readonly offset: number } | undefined;
   #heardMs = 0;
   #isStopped = false;
   #isFailureTold = false;
@@ -86,7 +93,9 @@ export class RedisChanges implements ChangeFeed {
     const sight = await this.#see();
     this.#isFailureTold = false;
     if (sight === undefined) return;
-    this.#known.advance(sight.last ?? BEFORE_ALL);
+    this.#position = sight.last ?? BEFORE_ALL;
+    this.#unconfirmed = undefined;
+    this.#known.advance(this.#position);
     if (!isFirst) this.#onChange({ kind: 'reset' });
     this.#heardMs = askedMs;
   }
@@ -105,13 +114,14 @@ export class RedisChanges implements ChangeFeed {
     // To forget a key is never wrong. That the store is the known one still is looked at behind it.
     const last = this.#pass(read);
     if ((await this.#see()) === undefined) return;
-    this.#known.advance(last);
+    this.#position = last;
+    await this.#confirm();
     this.#heardMs = askedMs;
   }
 
   /** Tells the changes, and gives the last one. */
-  #pass(read: readonly StreamEntry[]): Omit<Lineage, 'epoch'> {
-    let before: Omit<Lineage, 'epoch'> = this.#known.lineage ?? BEFORE_ALL;
+  #pass(read: readonly StreamEntry[]): Position {
+    let before = this.#position;
     for (const entry of read) {
       const change = changeOf(entry);
       const key = fieldOf(entry[1], 'id');
@@ -128,16 +138,42 @@ export class RedisChanges implements ChangeFeed {
   async #checkPlace(): Promise<void> {
     const askedMs = this.#clock();
     const sight = await this.#see();
-    if (sight && (sight.last?.at ?? '') === this.#known.lineage?.at) this.#heardMs = askedMs;
+    if (sight === undefined || (sight.last?.at ?? '') !== this.#position.at) return;
+    await this.#confirm();
+    this.#heardMs = askedMs;
+  }
+
+  /**
+   * From now on the store has to have what was read, once a replica has it, too: what only a primary had that was lost
+   * was never acknowledged. Without replicas it has to have it at once.
+   */
+  async #confirm(): Promise<void> {
+    if (this.#position.at === this.#known.lineage?.at) return;
+    const replication = await this.#redis.send(replicationOf, FOLLOWS_ASK);
+    if (replication === undefined || replication.confirmed.length === 0) return this.#known.advance(this.#position);
+    const { offset, confirmed } = replication;
+    this.#unconfirmed ??= { change: this.#position, offset };
+    if (Math.max(...confirmed) < this.#unconfirmed.offset) return;
+    this.#known.advance(this.#unconfirmed.change);
+    this.#unconfirmed = undefined;
   }
 
   /** Looks whether the store is the known one; undefined if it is not. */
   async #see(): Promise<Sight | undefined> {
+    let sight = await this.#look();
+    // A server that changes its role between two of the questions shows a store that never was.
+    if (this.#known.doubt === undefined && doubtOf(this.#known.lineage, sight) !== undefined) {
+      await pause(RETRY_MS);
+      sight = await this.#look();
+    }
+    return this.#known.judge(sight) ? sight : undefined;
+  }
+
+  async #look(): Promise<Sight> {
     const known = this.#known.lineage;
     const send = <T>(work: (client: Redis) => Promise<T>): Promise<T> => this.#redis.send(work, FOLLOWS_ASK);
     const seen = await seeRedis(this.#names, known, send, (question) => this.#askPrimary(question));
-    const sight = await nameEpoch(this.#names, known, seen, send);
-    return this.#known.judge(sight) ? sight : undefined;
+    return await nameEpoch(this.#names, known, seen, send);
   }
 
   /**
@@ -154,7 +190,7 @@ export class RedisChanges implements ChangeFeed {
 
   #read(client: Redis): Promise<unknown> {
     const { changeBlockMs } = BOUNDS;
-    const from = this.#known.lineage?.at || '0-0';
+    const from = this.#position.at || '0-0';
     return client.xread('COUNT', READ_AT_ONCE, 'BLOCK', changeBlockMs, 'STREAMS', this.#names.changes, from);
   }
 

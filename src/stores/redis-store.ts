@@ -11,17 +11,28 @@ import { RedisConnection } from './redis-connection.ts';
 import { RedisKeys } from './redis-keys.ts';
 import { RedisLimits } from './redis-limits.ts';
 import { redisNames } from './redis-names.ts';
+import { RedisNotices } from './redis-notices.ts';
 import { redisServer } from './redis-server.ts';
 import type { StoreSettings } from './settings.ts';
 
 /** See `openStore`. */
 export async function openRedisStore(settings: StoreSettings): Promise<Store> {
-  const { url, prefix, timeoutMs, clock, feedClock = clock, observe, warn } = settings;
+  const { url, prefix, timeoutMs, clock, feedClock = clock, observe, warn, inform } = settings;
   const names = redisNames(prefix);
   const server = redisServer(url, prefix);
   const known = new KnownStore({ lineage: settings.lineage, where: { redis: server.address }, warn });
-  const connection = { url, prefix, server, timeoutMs, observe, warn, doubt: () => known.doubt };
-  const redis = new RedisConnection({ ...connection, name: 'portcullis' });
+  const notices = inform && new RedisNotices({ server, warn, inform });
+  const redis = new RedisConnection({
+    url,
+    prefix,
+    server,
+    timeoutMs,
+    observe,
+    warn,
+    name: 'portcullis',
+    doubt: () => known.doubt,
+    ...(notices && { notices }),
+  });
   // What befalls the server is told once, by the connection for operations.
   const quiet = { url, prefix, server, timeoutMs, observe: () => {}, warn: () => {} };
   const feed = new RedisConnection({ ...quiet, name: 'portcullis-changes', blockMs: BOUNDS.changeBlockMs });
@@ -30,6 +41,7 @@ export async function openRedisStore(settings: StoreSettings): Promise<Store> {
   let guard: Redis | undefined;
   try {
     await redis.open();
+    await notices?.settled();
   } catch (error) {
     redis.close();
     throw error;
