@@ -35,12 +35,13 @@ export function readCredential(places: CredentialPlaces, rawHeaders: readonly st
   return count > 1 || authorizations > 1 ? MANY : { kind: 'one', text };
 }
 
-/** Takes the text of every credential out of the fields, in place; their names stay. */
+/** Takes the text of every credential out of the fields, in place; their names stay, and so does all that is none. */
 export function wipeCredentials(places: CredentialPlaces, rawHeaders: string[]): void {
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    const isCredential =
-      isField(rawHeaders[at]!, places.header) || (places.acceptsBearer && isField(rawHeaders[at]!, 'authorization'));
-    if (isCredential) rawHeaders[at + 1] = '';
+    const name = rawHeaders[at]!;
+    const isBearer =
+      places.acceptsBearer && isField(name, 'authorization') && bearerIn(rawHeaders[at + 1]!) !== undefined;
+    if (isBearer || isField(name, places.header)) rawHeaders[at + 1] = '';
   }
 }
 

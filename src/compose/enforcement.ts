@@ -194,7 +194,7 @@ async function assemble({ first, log, metrics, peppers, store, age, adopt, other
     policy: () => inForce.policy,
     askKey: (id) => keys.ask(id),
     now: Date.now,
-    onBug: (bug) => log.error('a defect kept open requests from being decided again', { bug }),
+    onBug: (bug) => log.error('a defect was met while open requests were decided again', { bug }),
   });
 
   const put = (next: InForce): void => {

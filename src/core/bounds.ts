@@ -153,6 +153,8 @@ export const BOUNDS = {
   /** Between two looks at what is open: how late an exchange may hear that its key has ended, ms; and after a store fault, ms. */
   recheckMs: 100,
   recheckRetryMs: 250,
+  /** How long one look asks the store for keys, ms, before it gives way to one that knows of newer changes. */
+  recheckAskingMs: 400,
   /** Open exchanges decided again, and keys asked for, in one turn of the event loop. */
   recheckedAtOnce: 64,
   /** Ids of changed keys that are collected between two looks; above, every open exchange is decided again. */

@@ -3,12 +3,13 @@
 // to take a place and to give it back; all else is one look at all of them, ten times a second, whatever has changed.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BOUNDS } from '../core/bounds.ts';
+import { deny } from '../core/decision.ts';
 import { StoreFault } from '../core/fault.ts';
 import type { PresentedKey } from '../core/key-record.ts';
 import type { HeldKey, Policy } from '../core/policy.ts';
 import type { Change, Clock, Found } from '../core/ports.ts';
 import type { OpenExchange } from './open-exchange.ts';
-import { recheck } from './recheck.ts';
+import { recheck, type Rechecked } from './recheck.ts';
 import type { Admitted } from './request-state.ts';
 
 export interface OpenExchangesOptions {
@@ -109,19 +110,21 @@ export class OpenExchanges {
     const nowMs = this.#options.now();
     const mayAsk = performance.now() >= this.#askAgainAt;
     const doubtful: OpenExchange[] = [];
+    const justChanged: OpenExchange[] = [];
     const suspects: OpenExchange[] = [];
     for (const exchange of this.#open) {
       if (!exchange.hasForgotten) exchange.forgetCredential();
       exchange.hasForgotten = true;
       const { key } = exchange;
-      if (key !== null && (isReset || (changed.size > 0 && changed.has(key.id)))) exchange.isSuspect = true;
+      const hasChanged = key !== null && changed.size > 0 && changed.has(key.id);
+      if (key !== null && (isReset || hasChanged)) exchange.isSuspect = true;
       if (isReloaded || hasExpired(exchange, nowMs) || (exchange.isSuspect && key === null)) doubtful.push(exchange);
-      if (mayAsk && exchange.isSuspect && key !== null) suspects.push(exchange);
+      if (mayAsk && exchange.isSuspect && key !== null) (hasChanged ? justChanged : suspects).push(exchange);
     }
     changed.clear();
     this.#isReset = false;
     this.#isReloaded = false;
-    return { doubtful, suspects };
+    return { doubtful, suspects: justChanged.concat(suspects) };
   }
 
   /** In parts, so that others have their turn in between. */
@@ -133,17 +136,23 @@ export class OpenExchanges {
     }
   }
 
-  /** Asks for each key once. Where the store does not answer, the rest stay open and suspect, and are asked for again. */
+  /**
+   * Asks for each key once. Where the store does not answer, the rest stay open and suspect, and are asked for again; where
+   * it is slow they wait for the next look, so that a key that changes meanwhile does not have to wait for them.
+   */
   async #askAndRecheck(suspects: readonly OpenExchange[]): Promise<void> {
+    const until = performance.now() + BOUNDS.recheckAskingMs;
     const groups = [...Map.groupBy(suspects, ({ key }) => key?.id ?? '')];
     for (let at = 0; at < groups.length; at += BOUNDS.recheckedAtOnce) {
       const asked = groups.slice(at, at + BOUNDS.recheckedAtOnce);
       const found = await Promise.all(asked.map(([id]) => this.#ask(id)));
       for (const [index, [, exchanges]] of asked.entries()) await this.#recheckOf(exchanges, found[index]);
-      if (found.includes(undefined)) {
+      // One key that cannot be read holds up no other.
+      if (found.every((each) => each === undefined)) {
         this.#askAgainAt = performance.now() + BOUNDS.recheckRetryMs;
         return;
       }
+      if (performance.now() > until) return;
       await nextTurn();
     }
   }
@@ -163,13 +172,23 @@ export class OpenExchanges {
   }
 
   async #recheck(exchange: OpenExchange, key: PresentedKey | 'absent' | null): Promise<void> {
-    const { policy, now } = this.#options;
     if (exchange.place === -1) return;
-    const rechecked = await recheck(exchange.admitted!, { policy: policy(), key, nowMs: now() });
+    const { denial, caller } = await this.#decide(exchange.admitted!, key);
     if (exchange.place === -1) return;
-    if (rechecked.denial !== null) return exchange.endFor(rechecked.denial);
-    exchange.caller = rechecked.caller;
+    if (denial !== null) return exchange.endFor(denial);
+    exchange.caller = caller;
     if (key !== 'absent') exchange.key = key;
+  }
+
+  /** A defect ends the request, as it does when it begins. */
+  async #decide(admitted: Admitted, key: PresentedKey | 'absent' | null): Promise<Rechecked> {
+    const { policy, now, onBug } = this.#options;
+    try {
+      return await recheck(admitted, { policy: policy(), key, nowMs: now() });
+    } catch (bug) {
+      onBug(bug);
+      return { denial: deny('internal_error'), caller: null };
+    }
   }
 
   /** Undefined where the store does not answer. */
@@ -177,8 +196,8 @@ export class OpenExchanges {
     try {
       return await this.#options.askKey(id);
     } catch (fault) {
-      if (fault instanceof StoreFault) return undefined;
-      throw fault;
+      if (!(fault instanceof StoreFault)) this.#options.onBug(fault);
+      return undefined;
     }
   }
 }

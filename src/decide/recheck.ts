@@ -20,14 +20,19 @@ export interface RecheckFacts {
   readonly nowMs: number;
 }
 
-/** What is still granted: the denial that ends the request, or its holder as of now. */
-export type Rechecked = { readonly denial: Denial } | { readonly denial: null; readonly caller: Caller | null };
+/** What is still granted. */
+export interface Rechecked {
+  /** What ends the request; null where it may go on. */
+  readonly denial: Denial | null;
+  /** Its holder as of now; null where it needs none. */
+  readonly caller: Caller | null;
+}
 
 /** Decides again about a request that is open. */
 export async function recheck(opened: Admitted, { policy, key, nowMs }: RecheckFacts): Promise<Rechecked> {
   const state = new OpenedState({ ...seenOf(opened), policy, acceptedAtMs: nowMs }, opened.client, key);
   const { outcome, denial } = await SEQUENCE.run(state);
-  return outcome === 'denied' ? { denial: denial! } : { denial: null, caller: state.caller };
+  return { denial: outcome === 'denied' ? denial : null, caller: state.caller };
 }
 
 interface Opened {

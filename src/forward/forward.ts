@@ -181,9 +181,7 @@ class Forwarding implements AnswerSink, ConnectionWatcher, UpstreamRequest, Unde
 
   failed(failure: UpstreamFailure): void {
     if (this.#isOver) return;
-    if (this.#headAt !== null) {
-      return this.#cut(failure.detail);
-    }
+    if (this.#headAt !== null) return this.#cut(failure.detail);
     if (this.#mayRetry(failure)) return this.#attempt(performance.now());
     if (failure.kind === 'unsendable') {
       this.#stop();

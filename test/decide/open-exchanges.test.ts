@@ -1,6 +1,7 @@
 // What is asked and ended, look by look, where a store and a policy say so.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { readConfig } from '../../src/config/load.ts';
 import { parseAddress } from '../../src/core/address.ts';
 import { BOUNDS } from '../../src/core/bounds.ts';
@@ -78,15 +79,18 @@ function fixture() {
     records: new Map<string, KeyRecord>(),
     asked: [] as string[],
     isSilent: false,
+    unreadable: '',
+    answersAfterMs: 0,
     nowMs: 1_000,
     bugs: [] as unknown[],
   };
   const open = new OpenExchanges({
     policy: () => policy,
-    askKey: (id): Promise<Found> => {
+    askKey: async (id): Promise<Found> => {
       world.asked.push(id);
-      if (world.isSilent) return Promise.reject(new StoreFault('get', 'silent'));
-      return Promise.resolve(world.records.get(id) ?? 'absent');
+      if (world.isSilent || world.unreadable === id) throw new StoreFault('get', 'silent');
+      if (world.answersAfterMs > 0) await pause(world.answersAfterMs);
+      return world.records.get(id) ?? 'absent';
     },
     now: () => world.nowMs,
     onBug: (bug) => world.bugs.push(bug),
@@ -111,7 +115,16 @@ function admitted(record: KeyRecord | null, path: string): Admitted {
     method: 'GET',
     target: parseTarget(path, 'a') as Target,
     host: 'a',
-    rawHeaders: ['Host', 'a', 'X-Api-Key', 'the text', 'Authorization', 'Bearer the text'],
+    rawHeaders: [
+      'Host',
+      'a',
+      'X-Api-Key',
+      'the text',
+      'Authorization',
+      'Bearer the text',
+      'Authorization',
+      'Basic another',
+    ],
     peer: CLIENT,
     upgrades: [],
     contentLength: 0,
@@ -177,6 +190,37 @@ test('a store that does not answer ends nothing, and is asked again until it doe
   });
 });
 
+test('a key that cannot be read holds up no other', async () => {
+  const { open, world, begin } = fixture();
+  const [broken, other] = [begin('broken'), begin('other')];
+  world.unreadable = 'broken';
+  world.records.set('other', recordOf('other', { status: 'revoked' }));
+  open.hear({ kind: 'reset' });
+  await open.look();
+  await open.look();
+  assert.equal(other.denials[0]?.reason, 'revoked');
+  assert.equal(broken.denials.length, 0);
+  assert.deepEqual(world.asked, ['broken', 'other', 'broken']);
+});
+
+test('while a slow store is asked for many keys, one that changes is asked for next', async () => {
+  const { open, world, begin } = fixture();
+  world.answersAfterMs = 20;
+  const keys = 30 * BOUNDS.recheckedAtOnce;
+  for (let at = 0; at < keys; at++) begin(`k${at}`);
+  open.hear({ kind: 'reset' });
+  await open.look();
+  const asked = world.asked.length;
+  assert.ok(asked < keys, 'all were asked for in one look');
+  open.hear({ kind: 'key', id: `k${keys - 1}` });
+  await open.look();
+  assert.equal(world.asked[asked], `k${keys - 1}`);
+  await eventually(async () => {
+    await open.look();
+    assert.equal(new Set(world.asked).size, keys);
+  });
+});
+
 test('what expires does so while the store is silent too', async () => {
   const { open, world, begin } = fixture();
   world.records.set('a', recordOf('a', { expiresAt: 2_000 }));
@@ -205,7 +249,9 @@ test('what lasts keeps no text of its key', async () => {
   const { open, begin } = fixture();
   const exchange = begin('a');
   await open.look();
-  assert.doesNotMatch(JSON.stringify([exchange.admitted!.rawHeaders, exchange.admitted!.target]), /text|secret/);
+  const { rawHeaders, target } = exchange.admitted!;
+  assert.deepEqual(rawHeaders, ['Host', 'a', 'X-Api-Key', '', 'Authorization', '', 'Authorization', 'Basic another']);
+  assert.doesNotMatch(JSON.stringify(target), /secret/);
 });
 
 test('places are given back in any order', async () => {

@@ -46,6 +46,8 @@ for (const kind of STORE_KINDS)
       const start = (workers: number): Promise<GatewayProcess> =>
         scene.gateway({
           workers,
+          // On a busy machine a short one would be a refusal of its own.
+          store: { url: scene.store.url, timeout: '2s' },
           log: { level: 'error' },
           shutdown: { timeout: '2s' },
           guard: { failures: 100_000 },
