@@ -19,7 +19,7 @@ const MOST_A_READER_BYTES = 2 * MIB;
 const AS_HOLDER = { 'X-Api-Key': KEY };
 
 describe('slow clients', { concurrency: true }, () => {
-  describe('that read nothing, or send nothing', () => {
+  describe('that read nothing, or send nothing', { concurrency: false }, () => {
     let on: FaultScene;
     before(async () => {
       const largely = answerLargely(LARGE_BYTES);

@@ -12,7 +12,7 @@ const WORKERS = 2;
 const CLIENTS = 6;
 
 describe('kill -9 of what serves', { concurrency: true }, () => {
-  describe('a gateway of several processes', () => {
+  describe('a gateway of several processes', { concurrency: false }, () => {
     let on: FaultScene;
     before(async () => {
       on = await FaultScene.open({

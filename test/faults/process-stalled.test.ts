@@ -18,7 +18,7 @@ const AS_HOLDER = { 'X-Api-Key': KEY };
 // They stand still in their own processes, and mostly wait: together they take no longer than one.
 describe('a gateway that stands still', { concurrency: true }, () => {
   for (const kind of STORE_KINDS) {
-    describe(`the gateway stands still, on ${kind}`, () => {
+    describe(`the gateway stands still, on ${kind}`, { concurrency: false }, () => {
       let on: FaultScene;
 
       before(async () => {

@@ -11,7 +11,7 @@ import { found } from '../support/findings.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { type RecordingUpstream, startRecordingUpstream } from '../support/recording-upstream.ts';
 
-const TIMEOUTS = { connectTimeout: '500ms', responseTimeout: '500ms', idleTimeout: '500ms', retries: 1 };
+const TIMEOUTS = { connectTimeout: '1500ms', responseTimeout: '1500ms', idleTimeout: '1500ms', retries: 1 };
 /** Requests to each failing upstream, all at once. */
 const AT_ONCE = 4;
 const slug = (name: string): string => name.replaceAll(/\W+/g, '-').toLowerCase();

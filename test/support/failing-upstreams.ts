@@ -36,11 +36,11 @@ function endlessly(first: string, bytes: string): Script {
   });
 }
 
-/** Writes one byte after the other, slowly. */
+/** Writes one byte after the other, slowly, and never comes to an end. */
 function dripping(bytes: string): Script {
   return then(({ socket }) => {
     let at = 0;
-    const timer = setInterval(() => socket.write(bytes[at++ % bytes.length] ?? ''), 25);
+    const timer = setInterval(() => socket.write(bytes[at++] ?? 'y'), 25);
     socket.on('error', () => {}).once('close', () => clearInterval(timer));
   });
 }
@@ -48,7 +48,7 @@ function dripping(bytes: string): Script {
 export const FAILING_UPSTREAMS: readonly FailingUpstream[] = [
   { name: 'silent', script: then(() => {}), seen: '504 upstream_timeout' },
   { name: 'never reads', script: ({ socket }) => void socket.pause(), seen: '504 upstream_timeout' },
-  { name: 'a head that drips', script: dripping(HEAD), seen: '504 upstream_timeout' },
+  { name: 'a head that drips', script: dripping(`${HEAD}X: `), seen: '504 upstream_timeout' },
   { name: 'silent within its body', script: then(({ socket }) => void socket.write(`${SIZED}part`)), seen: 'cut' },
   { name: 'closes at once', script: ({ socket }) => void socket.end(), seen: '502 upstream_unreachable' },
   {

@@ -7,6 +7,7 @@ import { delimiter, join } from 'node:path';
 export const PROGRAMS: Readonly<Record<string, string>> = {
   'redis-server': 'redis-server',
   nginx: 'nginx-light',
+  haproxy: 'haproxy',
   prometheus: 'prometheus',
   promtool: 'prometheus',
   curl: 'curl',
