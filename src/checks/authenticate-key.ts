@@ -81,7 +81,8 @@ function passed(guard: AddressGuard, source: string, learn: CallerKnown, caller:
   learn.admission = 'key';
 }
 
-function failed(flaw: KeyFlaw, refusedMs: number): Denial {
+function failed(flaw: KeyFlaw, refusedMs: number | Promise<number>): Denial | Promise<Denial> {
+  if (refusedMs instanceof Promise) return refusedMs.then((ms) => failed(flaw, ms));
   return refusedMs > 0 ? blocked(refusedMs) : { code: 'key_invalid', reason: flaw };
 }
 

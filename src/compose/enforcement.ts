@@ -155,25 +155,21 @@ async function assemble({ first, log, metrics, peppers, store, adopt, others }: 
   const keys = cachedKeys(first.config, { store, peppers, log, metrics, rehashes, inForce: () => inForce.config });
   const seats = new Seats(store.limits);
   const limits = new LeasedLimits(store.limits);
-  let guard = newGuard(store, inForce.policy, others);
-  const sequence = () =>
-    decisionSequence({
-      guard,
-      keys,
-      take: (demands, seat) => limits.take(demands, seat),
-      hold: (seat) => seats.hold(seat),
-    });
-  let pipeline = sequence();
+  const { guard: rule } = inForce.policy;
+  const guard = new AddressGuard(rule, store.attempts(rule), () => performance.now(), others);
+  const pipeline = decisionSequence({
+    guard,
+    keys,
+    take: (demands, seat) => limits.take(demands, seat),
+    hold: (seat) => seats.hold(seat),
+  });
 
   const put = (next: InForce): void => {
     adopt(next);
     metrics.adopt(labelNames(next.config));
     log.setLevel(next.config.log.level);
     requestLog.requests = next.config.log.requests;
-    if (!isSameGuard(next.policy, inForce.policy)) {
-      guard = newGuard(store, next.policy, others);
-      pipeline = sequence();
-    }
+    if (!isSameGuard(next.policy, inForce.policy)) guard.adopt(next.policy.guard, store.attempts(next.policy.guard));
     inForce = next;
   };
 
@@ -260,10 +256,6 @@ function cachedKeys(config: Config, { store, peppers, log, metrics, rehashes, in
     },
     onOldPepper: rehash,
   });
-}
-
-function newGuard(store: Store, { guard }: Policy, others: GuardTeller): AddressGuard {
-  return new AddressGuard(guard, store.attempts(guard), Date.now, others);
 }
 
 function isSameGuard({ guard: a }: Policy, { guard: b }: Policy): boolean {
