@@ -35,13 +35,13 @@ function guards(count: number): AddressGuard[] {
 test('failures on several workers add up to those of one, malformed keys and unknown ones alike', async () => {
   const [one, two, three] = guards(3);
   assert.ok(one && two && three);
-  one.failed('a');
+  void one.failed('a');
   await two.attempt(
     'a',
     () => Promise.resolve('bad'),
     () => false,
   );
-  one.failed('a');
+  void one.failed('a');
   assert.deepEqual(
     [one, two, three].map((guard) => guard.blockedForMs('a')),
     [0, 0, 0],
