@@ -65,6 +65,7 @@ function checksOf({ store, inForce }: Enforcement, peppers: Peppers, leased: Lea
     maxStalenessMs: config.store.maxStaleness,
     lastHeardMs: () => store.changes.lastHeardMs(),
     now: Date.now,
+    expiryOf: (key) => policy.expiryOf(key),
     onEvent: () => undefined,
     onTampered: () => undefined,
     onOldPepper: () => undefined,

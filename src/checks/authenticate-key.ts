@@ -12,10 +12,14 @@ import { readCredential } from './read-credential.ts';
 
 /** Where keys are looked up by their text. */
 export interface KeyFinder {
-  /** What is known without asking anybody; undefined where the store has to be asked. */
-  recall(text: string): HeldKey | 'absent' | undefined;
+  /** What is known without asking anybody: the key, or why the text is refused; undefined where the store has to be asked. */
+  recall(text: string): HeldKey | KeyFlaw | undefined;
   /** Asks the store. @throws {StoreFault} where it cannot be asked */
   lookUp(text: string): Promise<KnownKey | 'absent'>;
+  /** Goes up with everything that may make what was looked up before untrue. */
+  readonly changes: number;
+  /** Has {@link recall} say for a short time that a text is refused; `asOf`: {@link changes} at its look-up. */
+  refuse(text: string, flaw: KeyFlaw, asOf: number): void;
 }
 
 type Needs = Accepted & GuardPassed & RouteKnown;
@@ -34,8 +38,12 @@ export function authenticateKey(keys: KeyFinder, guard: AddressGuard): Check<Nee
       return failed('malformed', guard.failed(source));
     const recalled = keys.recall(text);
     if (recalled === undefined) return askStore(keys, guard, request, learn, text);
-    const judged = judge(request, recalled);
-    if (typeof judged === 'string') return failed(judged, guard.failed(source));
+    const judged = typeof recalled === 'string' ? recalled : judge(request, recalled);
+    if (typeof judged === 'string') {
+      // One that was in force, and is not any more.
+      if (typeof recalled !== 'string') keys.refuse(text, judged, keys.changes);
+      return failed(judged, guard.failed(source));
+    }
     return passed(guard, source, learn, judged);
   };
 }
@@ -48,10 +56,16 @@ async function askStore(
   learn: CallerKnown,
   text: string,
 ): Promise<Verdict> {
+  // Since then the policy that judges is in force.
+  const asOf = keys.changes;
   try {
     const { found: judged, refusedMs } = await guard.attempt(
       request.source,
-      async () => judge(request, await keys.lookUp(text)),
+      async () => {
+        const found = judge(request, await keys.lookUp(text));
+        if (typeof found === 'string') keys.refuse(text, found, asOf);
+        return found;
+      },
       (each) => typeof each !== 'string',
     );
     if (judged === undefined) return blocked(refusedMs);
@@ -69,6 +83,10 @@ export function judge(
   found: KnownKey | 'absent',
 ): Caller | KeyFlaw {
   if (found === 'absent') return 'unknown';
+  // Whom a key belongs to is only worked out for one that is in force: a refusal must not take longer for it.
+  const isHeld = 'compiled' in found;
+  const flaw = keyState(found, isHeld ? null : request.policy.expiryOf(found), request.acceptedAtMs);
+  if (flaw !== 'active') return flaw;
   const caller = request.policy.callerOf(found);
   const state = keyState(found, caller === 'undeclared' ? null : caller.expiresAt, request.acceptedAtMs);
   if (state !== 'active') return state;

@@ -152,7 +152,7 @@ async function assemble({ first, log, metrics, peppers, store, adopt, others }: 
   let inForce = compile(first);
   const requestLog = new RequestLog(log, first.config.log.requests);
   const rehashes = new Set<Promise<void>>();
-  const keys = cachedKeys(first.config, { store, peppers, log, metrics, rehashes, inForce: () => inForce.config });
+  const keys = cachedKeys(first.config, { store, peppers, log, metrics, rehashes, inForce: () => inForce });
   const seats = new Seats(store.limits);
   const limits = new LeasedLimits(store.limits);
   const { guard: rule } = inForce.policy;
@@ -171,6 +171,7 @@ async function assemble({ first, log, metrics, peppers, store, adopt, others }: 
     requestLog.requests = next.config.log.requests;
     if (!isSameGuard(next.policy, inForce.policy)) guard.adopt(next.policy.guard, store.attempts(next.policy.guard));
     inForce = next;
+    keys.forgetRefusals();
   };
 
   put(inForce);
@@ -221,7 +222,7 @@ interface CacheParts {
   readonly metrics: Metrics;
   /** Keys on their way to the current pepper. */
   readonly rehashes: Set<Promise<void>>;
-  readonly inForce: () => Config;
+  readonly inForce: () => InForce;
 }
 
 function cachedKeys(config: Config, { store, peppers, log, metrics, rehashes, inForce }: CacheParts): CachedKeys {
@@ -231,8 +232,8 @@ function cachedKeys(config: Config, { store, peppers, log, metrics, rehashes, in
       peppers,
       now: Date.now,
       random: randomBytes,
-      prefix: inForce().credentials.prefix,
-      declarations: declarationsOf(inForce()),
+      prefix: inForce().config.credentials.prefix,
+      declarations: declarationsOf(inForce().config),
     });
     const moved = service.rehash(record, digest, text).then(
       () => log.info('a key was moved to the current pepper', { key: record.id }),
@@ -247,6 +248,7 @@ function cachedKeys(config: Config, { store, peppers, log, metrics, rehashes, in
     maxStalenessMs: config.store.maxStaleness,
     lastHeardMs: () => store.changes.lastHeardMs(),
     now: Date.now,
+    expiryOf: (key) => inForce().policy.expiryOf(key),
     onEvent: (event) => metrics.cacheEvent(event),
     onTampered: (record) => {
       metrics.tampered();

@@ -1,15 +1,17 @@
 // A bounded cache in front of a KeyStore. It is believed only while the store is heard from: the change feed
 // says which key to forget, and silence for longer than `maxStaleness` makes every entry useless until the
-// store has been asked again. Texts that no key has are remembered too, for a short time. The cache holds no
-// key's text: a heap dump shows digests.
+// store has been asked again. Texts that are refused are remembered too, for a short time and whatever the reason in
+// the same way: how long an answer takes must not tell a revoked key from one that never was. The cache holds no key's
+// text: a heap dump shows digests.
 import { BOUNDS } from '../core/bounds.ts';
 import { StoreFault } from '../core/fault.ts';
-import type { KeyRecord, Pepper } from '../core/key-record.ts';
+import { type KeyRecord, keyState, type KnownKey, type Pepper } from '../core/key-record.ts';
 import type { HeldKey } from '../core/policy.ts';
 import type { Change, Clock, Found, KeyStore } from '../core/ports.ts';
+import type { KeyFlaw } from '../core/reasons.ts';
 import { digestText, newDigest, readDigest } from './digest-index.ts';
 import { KeyTable } from './key-table.ts';
-import { UnknownTexts } from './unknown-texts.ts';
+import { RefusedTexts } from './refused-texts.ts';
 
 export interface CachedKeysOptions {
   readonly store: KeyStore;
@@ -19,6 +21,8 @@ export interface CachedKeysOptions {
   /** When the change feed last heard from the store. */
   readonly lastHeardMs: () => number;
   readonly now: Clock;
+  /** When a key ends, ms since the epoch, or null. */
+  readonly expiryOf: (key: KnownKey) => number | null;
   readonly onEvent: (event: 'hit' | 'miss' | 'negative_hit' | 'evicted') => void;
   /** A record whose MAC is wrong was found; it counts as unknown. */
   readonly onTampered: (record: KeyRecord) => void;
@@ -29,7 +33,8 @@ export interface CachedKeysOptions {
 export class CachedKeys {
   readonly #options: CachedKeysOptions;
   readonly #known: KeyTable;
-  readonly #unknown = new UnknownTexts(BOUNDS.cachedUnknowns);
+  readonly #refused = new RefusedTexts(BOUNDS.cachedRefusals);
+  readonly #decoy: KeyRecord;
   readonly #underWay = new Map<string, LookUp>();
   /** Of the text that is asked for at the moment. */
   readonly #digest = newDigest();
@@ -38,25 +43,46 @@ export class CachedKeys {
 
   constructor(options: CachedKeysOptions) {
     this.#options = options;
+    this.#decoy = options.peppers.current.seal(DECOY);
     this.#known = new KeyTable(KNOWN_BOUNDS, () => options.onEvent('evicted'));
   }
 
   /** What is known of a text without asking anybody; undefined where the store has to be asked. */
-  recall(text: string): HeldKey | 'absent' | undefined {
+  recall(text: string): HeldKey | KeyFlaw | undefined {
     const { now, onEvent } = this.#options;
     const known = this.#known;
     const digest = this.#digest;
     readDigest(digestText(text), digest);
     const nowMs = now();
     const slot = known.find(digest);
-    if (slot !== -1 && this.#isFresh(known.foundAtMs(slot), nowMs)) {
+    if (slot !== -1 && this.#isFresh(known.foundAtMs(slot), nowMs) && known.endsAtMs(slot) > nowMs) {
       onEvent('hit');
-      const key = known.read(slot);
-      return known.endsAtMs(slot) > nowMs ? key : 'absent';
+      return known.read(slot);
     }
-    if (!this.#unknown.has(digest, nowMs)) return undefined;
-    onEvent('negative_hit');
-    return 'absent';
+    const flaw = this.#refused.find(digest, nowMs);
+    if (flaw !== undefined) onEvent('negative_hit');
+    return flaw;
+  }
+
+  /** How often something has changed: what is refused because of what was looked up before is not remembered. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /**
+   * Remembers for a short time that a text is refused, and why.
+   * @param asOf {@link changes} when what it is refused for was asked for
+   */
+  refuse(text: string, flaw: KeyFlaw, asOf: number): void {
+    readDigest(digestText(text), this.#digest);
+    this.#known.discard(this.#digest);
+    if (asOf === this.#changes) this.#refused.remember(this.#digest, flaw, this.#options.now() + BOUNDS.refusalTtlMs);
+  }
+
+  /** Forgets what is refused: another configuration may take it. */
+  forgetRefusals(): void {
+    this.#changes++;
+    this.#refused.clear();
   }
 
   /** Asks the store, once for all who ask for the same text at the same time. @throws {StoreFault} */
@@ -81,13 +107,13 @@ export class CachedKeys {
   /** Takes in a change that the feed told of. */
   forget(change: Change): void {
     this.#changes++;
-    this.#unknown.clear();
+    this.#refused.clear();
     if (change.kind === 'reset') this.#known.clear();
     else this.#known.forget(change.id);
   }
 
   async #ask(digest: string, text: string): Promise<Found> {
-    const { store, peppers, now, onOldPepper } = this.#options;
+    const { store, peppers, now, expiryOf, onOldPepper } = this.#options;
     const changes = this.#changes;
     // A minted text may have been imported by its SHA-256 from another gateway.
     const digests = [peppers.current, ...peppers.previous].flatMap((pepper) => pepper.digestsOf(text));
@@ -95,18 +121,15 @@ export class CachedKeys {
     const nowMs = now();
     const isOvertaken = changes !== this.#changes;
     readDigest(digest, this.#digest);
-    if (found === 'absent' || !this.#isGenuine(found)) {
-      this.#known.discard(this.#digest);
-      if (!isOvertaken) this.#unknown.remember(this.#digest, nowMs + BOUNDS.unknownTtlMs);
-      return 'absent';
-    }
-    const secret = found.secrets.find((each) => digests.includes(each.digest));
+    this.#known.discard(this.#digest);
+    // Without a record the same is done with a decoy, for the time that it takes.
+    const record = found === 'absent' ? this.#decoy : found;
+    const isGenuine = this.#isGenuine(record);
+    const secret = record.secrets.find((each) => digests.includes(each.digest));
     const endsAtMs = secret?.endsAt ?? Number.POSITIVE_INFINITY;
-    if (secret === undefined || endsAtMs <= nowMs) {
-      this.#known.discard(this.#digest);
-      return 'absent';
-    }
-    if (!isOvertaken) this.#known.keep(this.#digest, found, nowMs, endsAtMs);
+    const isInForce = keyState(record, expiryOf(record), nowMs) === 'active';
+    if (found === 'absent' || !isGenuine || secret === undefined || endsAtMs <= nowMs) return 'absent';
+    if (!isOvertaken && isInForce) this.#known.keep(this.#digest, found, nowMs, endsAtMs);
     if (digests.indexOf(secret.digest) >= DIGESTS_A_PEPPER) onOldPepper(found, secret.digest, text);
     return found;
   }
@@ -136,6 +159,26 @@ const KNOWN_BOUNDS = {
   bytes: BOUNDS.cachedKeyBytes,
   decoded: BOUNDS.decodedKeys,
   decodedBytes: BOUNDS.decodedKeyBytes,
+};
+
+/** As large as a usual record. */
+const DECOY: Omit<KeyRecord, 'mac'> = {
+  id: 'decoy',
+  revision: 1,
+  owner: 'nobody',
+  name: null,
+  declared: false,
+  roles: [],
+  scopes: ['decoy:read'],
+  allow: ['127.0.0.0/8'],
+  deny: [],
+  plan: null,
+  expiresAt: null,
+  status: 'revoked',
+  meta: {},
+  createdAt: 0,
+  updatedAt: 0,
+  secrets: [{ digest: 'none', hint: null, createdAt: 0, endsAt: null }],
 };
 
 /** Digests of one text under one pepper: see {@link Pepper.digestsOf}. */
