@@ -1,6 +1,7 @@
 // Who is calling: exactly one credential, well-formed, known, genuine, in force. Every way in which a key can
 // be bad gets the same answer; the log and the metric have the reason.
 import { classifyKeyText } from '../core/api-key.ts';
+import { BOUNDS } from '../core/bounds.ts';
 import { type Check, type Denial, deny, type Verdict } from '../core/decision.ts';
 import { StoreFault } from '../core/fault.ts';
 import { keyState, type KnownKey } from '../core/key-record.ts';
@@ -58,6 +59,7 @@ async function askStore(
 ): Promise<Verdict> {
   // Since then the policy that judges is in force.
   const asOf = keys.changes;
+  const hold = holdBack();
   try {
     const { found: judged, refusedMs } = await guard.attempt(
       request.source,
@@ -69,12 +71,26 @@ async function askStore(
       (each) => typeof each !== 'string',
     );
     if (judged === undefined) return blocked(refusedMs);
-    if (typeof judged === 'string') return failed(judged, refusedMs);
-    return passed(guard, request.source, learn, judged);
+    if (typeof judged !== 'string') return passed(guard, request.source, learn, judged);
+    await hold.over;
+    return failed(judged, refusedMs);
   } catch (fault) {
     if (fault instanceof StoreFault) return deny('store_unavailable', { retryAfterS: 1, detail: fault.message });
     throw fault;
+  } finally {
+    hold.end();
   }
+}
+
+/**
+ * Holds a refusal back until a fixed time after the question: a store that has a record takes longer to answer than one
+ * that has none, and the record is then read and checked, and all of that must not tell whether there is one. It is
+ * timed from before the store is asked, so when it is over does not depend on the answer.
+ */
+function holdBack(): { readonly over: Promise<void>; end(): void } {
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, BOUNDS.refusalHoldMs);
+  return { over, end: () => clearTimeout(timer) };
 }
 
 /** The holder of what was found, or what is wrong with it. */

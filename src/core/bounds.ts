@@ -65,6 +65,8 @@ export const BOUNDS = {
   cachedRefusals: 10_000,
   /** How long a text is remembered as refused, ms. */
   refusalTtlMs: 5_000,
+  /** A refusal for which the store was asked is held back until so long after it was asked, ms. */
+  refusalHoldMs: 5,
   /** Look-ups under way at once; above, the store counts as unavailable. */
   lookups: 1_024,
   /** Source prefixes the guard remembers. */

@@ -34,7 +34,6 @@ export class CachedKeys {
   readonly #options: CachedKeysOptions;
   readonly #known: KeyTable;
   readonly #refused = new RefusedTexts(BOUNDS.cachedRefusals);
-  readonly #decoy: KeyRecord;
   readonly #underWay = new Map<string, LookUp>();
   /** Of the text that is asked for at the moment. */
   readonly #digest = newDigest();
@@ -43,7 +42,6 @@ export class CachedKeys {
 
   constructor(options: CachedKeysOptions) {
     this.#options = options;
-    this.#decoy = options.peppers.current.seal(DECOY);
     this.#known = new KeyTable(KNOWN_BOUNDS, () => options.onEvent('evicted'));
   }
 
@@ -122,13 +120,11 @@ export class CachedKeys {
     const isOvertaken = changes !== this.#changes;
     readDigest(digest, this.#digest);
     this.#known.discard(this.#digest);
-    // Without a record the same is done with a decoy, for the time that it takes.
-    const record = found === 'absent' ? this.#decoy : found;
-    const isGenuine = this.#isGenuine(record);
-    const secret = record.secrets.find((each) => digests.includes(each.digest));
+    if (found === 'absent' || !this.#isGenuine(found)) return 'absent';
+    const secret = found.secrets.find((each) => digests.includes(each.digest));
     const endsAtMs = secret?.endsAt ?? Number.POSITIVE_INFINITY;
-    const isInForce = keyState(record, expiryOf(record), nowMs) === 'active';
-    if (found === 'absent' || !isGenuine || secret === undefined || endsAtMs <= nowMs) return 'absent';
+    if (secret === undefined || endsAtMs <= nowMs) return 'absent';
+    const isInForce = keyState(found, expiryOf(found), nowMs) === 'active';
     if (!isOvertaken && isInForce) this.#known.keep(this.#digest, found, nowMs, endsAtMs);
     if (digests.indexOf(secret.digest) >= DIGESTS_A_PEPPER) onOldPepper(found, secret.digest, text);
     return found;
@@ -159,26 +155,6 @@ const KNOWN_BOUNDS = {
   bytes: BOUNDS.cachedKeyBytes,
   decoded: BOUNDS.decodedKeys,
   decodedBytes: BOUNDS.decodedKeyBytes,
-};
-
-/** As large as a usual record. */
-const DECOY: Omit<KeyRecord, 'mac'> = {
-  id: 'decoy',
-  revision: 1,
-  owner: 'nobody',
-  name: null,
-  declared: false,
-  roles: [],
-  scopes: ['decoy:read'],
-  allow: ['127.0.0.0/8'],
-  deny: [],
-  plan: null,
-  expiresAt: null,
-  status: 'revoked',
-  meta: {},
-  createdAt: 0,
-  updatedAt: 0,
-  secrets: [{ digest: 'none', hint: null, createdAt: 0, endsAt: null }],
 };
 
 /** Digests of one text under one pepper: see {@link Pepper.digestsOf}. */
