@@ -177,19 +177,18 @@ async function assemble({ first, log, metrics, peppers, store, age, adopt, other
     log,
     metrics,
     rehashes,
-    inForce: () => inForce.config,
+    inForce: () => inForce,
   });
   const seats = new Seats(store.limits);
   const limits = new LeasedLimits(store.limits, { now: age });
-  let guard = newGuard(store, inForce.policy, others);
-  const sequence = () =>
-    decisionSequence({
-      guard,
-      keys,
-      take: (demands, seat) => limits.take(demands, seat),
-      hold: (seat) => seats.hold(seat),
-    });
-  let pipeline = sequence();
+  const { guard: rule } = inForce.policy;
+  const guard = new AddressGuard(rule, store.attempts(rule), () => performance.now(), others);
+  const pipeline = decisionSequence({
+    guard,
+    keys,
+    take: (demands, seat) => limits.take(demands, seat),
+    hold: (seat) => seats.hold(seat),
+  });
   const open = new OpenExchanges({
     policy: () => inForce.policy,
     askKey: (id) => keys.ask(id),
@@ -202,11 +201,9 @@ async function assemble({ first, log, metrics, peppers, store, age, adopt, other
     metrics.adopt(labelNames(next.config));
     log.setLevel(next.config.log.level);
     requestLog.requests = next.config.log.requests;
-    if (!isSameGuard(next.policy, inForce.policy)) {
-      guard = newGuard(store, next.policy, others);
-      pipeline = sequence();
-    }
+    if (!isSameGuard(next.policy, inForce.policy)) guard.adopt(next.policy.guard, store.attempts(next.policy.guard));
     inForce = next;
+    keys.forgetRefusals();
     open.reloaded();
   };
 
@@ -266,7 +263,7 @@ interface CacheParts {
   readonly metrics: Metrics;
   /** Keys on their way to the current pepper. */
   readonly rehashes: Set<Promise<void>>;
-  readonly inForce: () => Config;
+  readonly inForce: () => InForce;
 }
 
 function cachedKeys(config: Config, parts: CacheParts): CachedKeys {
@@ -277,8 +274,8 @@ function cachedKeys(config: Config, parts: CacheParts): CachedKeys {
       peppers,
       now: Date.now,
       random: randomBytes,
-      prefix: inForce().credentials.prefix,
-      declarations: declarationsOf(inForce()),
+      prefix: inForce().config.credentials.prefix,
+      declarations: declarationsOf(inForce().config),
     });
     const moved = service.rehash(record, digest, text).then(
       () => log.info('a key was moved to the current pepper', { key: record.id }),
@@ -295,6 +292,7 @@ function cachedKeys(config: Config, parts: CacheParts): CachedKeys {
     awakeSinceMs: () => wakefulness.sinceMs(),
     now: Date.now,
     age,
+    expiryOf: (key) => inForce().policy.expiryOf(key),
     onEvent: (event) => metrics.cacheEvent(event),
     onTampered: (record) => {
       metrics.tampered();
@@ -304,12 +302,6 @@ function cachedKeys(config: Config, parts: CacheParts): CachedKeys {
     },
     onOldPepper: rehash,
   });
-}
-
-function newGuard(store: Store, { guard }: Policy, others: GuardTeller): AddressGuard {
-  // Setting the clock is to free and block nobody.
-  const now = (): number => performance.timeOrigin + performance.now();
-  return new AddressGuard(guard, store.attempts(guard), now, others);
 }
 
 function isSameGuard({ guard: a }: Policy, { guard: b }: Policy): boolean {

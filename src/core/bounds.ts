@@ -65,10 +65,12 @@ export const BOUNDS = {
   /** Of these, the busiest are held as objects too: how many, and bytes of their compact texts. */
   decodedKeys: 4_096,
   decodedKeyBytes: 8 * 1024 * 1024,
-  /** Cached texts that no key has. */
-  cachedUnknowns: 10_000,
-  /** How long a text is remembered as unknown, ms. */
-  unknownTtlMs: 5_000,
+  /** Cached texts that are refused: no key has them, or one that is not in force. */
+  cachedRefusals: 10_000,
+  /** How long a text is remembered as refused, ms. */
+  refusalTtlMs: 5_000,
+  /** A refusal for which the store was asked is held back until so long after it was asked, ms. */
+  refusalHoldMs: 5,
   /** Look-ups under way at once; above, the store counts as unavailable. */
   lookups: 1_024,
   /** Source prefixes the guard remembers. */

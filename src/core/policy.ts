@@ -19,6 +19,8 @@ export interface Policy {
   readonly identity: IdentityHeaders;
   /** Who a key's holder is under this configuration; compiled once for a held key. `undeclared`: its declaration is gone. */
   callerOf(key: KnownKey | HeldKey): Caller | 'undeclared';
+  /** When a key ends under this configuration, ms since the epoch, or null; without compiling who holds it. */
+  expiryOf(key: KnownKey): number | null;
   /** Ids of the keys the configuration declares. */
   readonly declaredKeys: ReadonlySet<string>;
 }

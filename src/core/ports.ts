@@ -139,16 +139,26 @@ export interface Lineage {
   readonly mark: string;
 }
 
+/** What a counter says of a source. */
+export interface Attempts {
+  /** Attempts in the window now, the one that was just counted with them. */
+  readonly attempts: number;
+  /** How long the source is still blocked, ms; 0 if it is not. */
+  readonly blockedMs: number;
+}
+
 /** Failed attempts, shared by all gateways on the store. */
 export interface AttemptCounter {
-  /** Counts one attempt; returns how many there are in the window now. */
-  count(source: string): Promise<number>;
+  /** Counts one attempt, in one step with a look at whether another gateway has blocked the source. */
+  count(source: string): Promise<Attempts>;
   /** Takes one attempt back, because it was a good one. */
   forgive(source: string): Promise<void>;
   /** Blocks the source for all gateways. */
   block(source: string, blockMs: number): Promise<void>;
-  /** How long the source is still blocked, ms; 0 if it is not. */
-  blockedForMs(source: string): Promise<number>;
+  /** Tells all gateways that a good key came from the source. */
+  vouch(source: string, goodMs: number): Promise<void>;
+  /** How long what {@link vouch} told is still believed, ms; 0 if it is not. */
+  vouchedForMs(source: string): Promise<number>;
 }
 
 /** One opened store. */

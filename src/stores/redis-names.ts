@@ -17,9 +17,10 @@ export interface RedisNames {
   readonly changes: string;
   /** What tells this store from any other. */
   readonly epoch: string;
-  /** First parts of the keys that count attempts and hold blocks. */
+  /** First parts of the keys that count attempts, hold blocks, and name sources of good keys. */
   readonly attempts: string;
   readonly blocks: string;
+  readonly vouched: string;
   /** One subject's counts under one limit. */
   limit(algorithm: LimitAlgorithm, periodMs: number, id: string): string;
   /** Sorted set of the tokens that hold seats, scored by the end of their lease. */
@@ -40,6 +41,7 @@ export function redisNames(prefix: string): RedisNames {
     epoch: `${tag}:epoch`,
     attempts: `${tag}:attempts`,
     blocks: `${tag}:blocks`,
+    vouched: `${tag}:vouched`,
     limit: (algorithm, periodMs, id) => `${tag}:limit:${algorithm}:${periodMs}:${id}`,
     seats: (id) => `${tag}:limit:seats:${id}`,
   };

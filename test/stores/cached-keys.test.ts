@@ -62,6 +62,7 @@ function fixture(find: (digests: readonly string[]) => Promise<Found>) {
     awakeSinceMs: () => world.awakeSinceMs,
     now: () => world.nowMs + world.setForwardMs,
     age: () => world.nowMs,
+    expiryOf: (key) => key.expiresAt,
     onEvent: (event) => world.events.push(event),
     onTampered: () => world.tampered++,
     onOldPepper: () => world.old++,
@@ -128,16 +129,47 @@ test('a look-up that a change overtook is not kept', async () => {
   assert.equal(cache.recall(TEXT), undefined);
 });
 
-test('an unknown text is remembered for a short time, until any change', async () => {
+test('a text that is refused is remembered for a short time with its reason, until any change', async () => {
   const { cache, world } = fixture(() => Promise.resolve('absent'));
-  assert.equal(await cache.lookUp(TEXT), 'absent');
-  assert.equal(cache.recall(TEXT), 'absent');
-  assert.equal(world.events.at(-1), 'negative_hit');
+  for (const flaw of ['unknown', 'revoked', 'expired'] as const) {
+    assert.equal(cache.recall(TEXT), undefined);
+    const asOf = cache.changes;
+    assert.equal(await cache.lookUp(TEXT), 'absent');
+    cache.refuse(TEXT, flaw, asOf);
+    assert.equal(cache.recall(TEXT), flaw);
+    assert.equal(world.events.at(-1), 'negative_hit');
+    cache.forget({ kind: 'key', id: 'k9' });
+    assert.equal(cache.recall(TEXT), undefined);
+    cache.refuse(TEXT, flaw, cache.changes);
+    world.nowMs += 5_001;
+  }
+  cache.refuse(TEXT, 'unknown', cache.changes);
+  cache.forgetRefusals();
+  assert.equal(cache.recall(TEXT), undefined);
+});
+
+test('what is refused for what a change overtook is not remembered', () => {
+  const { cache } = fixture(() => Promise.resolve('absent'));
+  const asOf = cache.changes;
   cache.forget({ kind: 'key', id: 'k9' });
+  cache.refuse(TEXT, 'unknown', asOf);
   assert.equal(cache.recall(TEXT), undefined);
+});
+
+test('a key that is not in force is never kept as a known one, so that its refusal takes the time of any other', async () => {
+  for (const more of [{ status: 'revoked' }, { status: 'disabled' }, { expiresAt: 999_999 }] as const) {
+    const { cache, world } = fixture(() => Promise.resolve(recordOf(TEXT, CURRENT, more)));
+    assert.notEqual(await cache.lookUp(TEXT), 'absent');
+    assert.equal(cache.recall(TEXT), undefined);
+    assert.deepEqual(world.events, ['miss']);
+  }
+});
+
+test('one that was in force and is refused is forgotten', async () => {
+  const { cache } = fixture(() => Promise.resolve(recordOf(TEXT)));
   await cache.lookUp(TEXT);
-  world.nowMs += 5_001;
-  assert.equal(cache.recall(TEXT), undefined);
+  cache.refuse(TEXT, 'expired', cache.changes);
+  assert.equal(cache.recall(TEXT), 'expired');
 });
 
 test('a store that cannot be asked is never taken for an answer', async () => {
@@ -180,9 +212,9 @@ test('a retiring secret works until its grace ends, cached or not', async () => 
   const { cache, world } = fixture(() => Promise.resolve(recordOf(TEXT, CURRENT, {}, 1_005_000)));
   assert.notEqual(await cache.lookUp(TEXT), 'absent');
   world.nowMs = 1_004_999;
-  assert.notEqual(cache.recall(TEXT), 'absent');
+  assert.notEqual(cache.recall(TEXT), undefined);
   world.nowMs = 1_005_000;
-  assert.equal(cache.recall(TEXT), 'absent');
+  assert.equal(cache.recall(TEXT), undefined);
   assert.equal(await cache.lookUp(TEXT), 'absent');
 });
 
