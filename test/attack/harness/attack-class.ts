@@ -47,8 +47,8 @@ export interface AttackClass {
   readonly generate: (numbers: SeededNumbers) => string | Buffer;
   /** Why ours is right where HAProxy or nginx take a case in another way. */
   readonly why: string;
-  /** What else has to be true of every request at the upstream. @throws AssertionError */
-  readonly check?: (seen: readonly SeenRequest[]) => void;
+  /** What else has to be true of every request at the upstream, or of the gateway. @throws AssertionError */
+  readonly check?: (seen: readonly SeenRequest[], arena: Arena) => void | Promise<void>;
   /** What of a request at the upstream is compared with HAProxy's and nginx's (default: its request line). */
   readonly compares?: (seen: SeenRequest) => string;
 }
@@ -115,7 +115,7 @@ async function tryKnown(arena: Arena, attack: AttackClass, known: KnownCase): Pr
   await settled(arena);
   assert.deepEqual(flawsOf(arena, attack.rules), []);
   assert.deepEqual(faultsOf(arena), [], known.name);
-  attack.check?.(arena.recorder.requests);
+  await attack.check?.(arena.recorder.requests, arena);
   for (const { way, what, text } of played)
     if (way === 'fresh' || way === 'second') checkKnown(arena, known, text, what);
 }
@@ -154,7 +154,7 @@ async function tryGenerated(arena: Arena, attack: AttackClass, numbers: SeededNu
     if (index % BATCH < BATCH - 1) continue;
     await settled(arena);
     assert.deepEqual(flawsOf(arena, attack.rules), []);
-    attack.check?.(arena.recorder.requests);
+    await attack.check?.(arena.recorder.requests, arena);
     arena.recorder.reset();
   }
 }

@@ -115,7 +115,8 @@ function isPublic(request: SeenRequest): boolean {
 /** Whether there is one way only to read a target. */
 function isCanonical(target: string): boolean {
   const [, path = '', query = ''] = /^([^?]*)(.*)$/s.exec(target) ?? [];
-  if (!/^\/[A-Za-z0-9/._~!$&'()*+,=:@%-]*$/.test(path) || !/^[\x21\x22\x24-\x7e]*$/.test(query)) return false;
+  // `"<>[]^`{|}` should have been encoded (RFC 3986 appendix A), but nobody reads them as anything else.
+  if (!/^\/[\x21\x22\x24-\x3a\x3c-\x5b\x5d-\x7e]*$/.test(path) || !/^[\x21\x22\x24-\x7e]*$/.test(query)) return false;
   for (const [, digits = ''] of target.matchAll(/%(..?)?/g)) {
     const character = String.fromCharCode(Number.parseInt(digits, 16));
     if (!/^[0-9A-F]{2}$/.test(digits) || /[A-Za-z0-9._~-]/.test(character)) return false;
