@@ -61,6 +61,9 @@ function settings(origin: string): Settings {
   };
 }
 
+/** A request is over, and its log line there, within some ms. */
+const LOOKS = { everyMs: 4 };
+
 /** Waits until the gateway has nothing under way and has logged every request that the upstream saw. */
 export async function settled({ gateway, recorder }: Arena): Promise<void> {
   await eventually(async () => {
@@ -73,5 +76,5 @@ export async function settled({ gateway, recorder }: Arena): Promise<void> {
       [],
       'requests that no log line names',
     );
-  });
+  }, LOOKS);
 }

@@ -1,5 +1,6 @@
 // The one invariant of all attacks: what the upstream saw is what was authorised, byte for byte in path and identity.
 // Judged from the upstream's bytes and the gateway's log, with rules of this file's own.
+import type { LogLine } from '../../support/gateway-process.ts';
 import { HOST, KEYS, READER, type Arena } from './arena.ts';
 import type { SeenRequest } from './recorder.ts';
 import { valuesOf } from './strict-requests.ts';
@@ -32,9 +33,7 @@ const HOP_BY_HOP = [
 
 /** Everything that is wrong with what the upstream saw since it was reset, a sentence each, the case named. */
 export function flawsOf({ gateway, recorder }: Arena, rules: Rules = {}): string[] {
-  const lines = new Map(
-    gateway.log.filter((line) => line['outcome'] === 'allowed').map((line) => [line['requestId'], line]),
-  );
+  const lines = new Map(gateway.log.map((line) => [line['requestId'], line]));
   const seen = new Set<string>();
   const found = [...recorder.flaws];
   for (const request of recorder.requests) {
@@ -45,7 +44,7 @@ export function flawsOf({ gateway, recorder }: Arena, rules: Rules = {}): string
     if (seen.has(id)) say('a request that came twice');
     seen.add(id);
     const line = lines.get(id);
-    if (!line) say('no log line allows it');
+    if (!line || !allows(line, request)) say('no log line allows it');
     else if (line['method'] !== request.method || line['path'] !== pathOf(request))
       say(`authorised was ${String(line['method'])} ${String(line['path'])}`);
     else if ((line['key'] ?? null) !== (isPublic(request) ? null : READER.id))
@@ -53,6 +52,13 @@ export function flawsOf({ gateway, recorder }: Arena, rules: Rules = {}): string
   }
   return found;
 }
+
+/** A request may have been let through and its body then refused: the upstream must not get it whole. */
+function allows({ outcome, reason }: LogLine, { body }: SeenRequest): boolean {
+  return outcome === 'allowed' || (body === undefined && BODY_REFUSED.has(reason));
+}
+
+const BODY_REFUSED: ReadonlySet<unknown> = new Set(['ambiguous_request', 'body_too_large', 'request_timeout']);
 
 /** What is wrong with one head, whatever the log says. */
 export function* headFlaws(request: SeenRequest, port: number, rules: Rules): Generator<string> {
