@@ -23,6 +23,8 @@ export function accept(
 ): RequestState | Denial {
   const raw = request.url ?? '';
   if (raw.length > BOUNDS.targetBytes) return deny('uri_too_long');
+  // Node's parser takes HTTP/0.9 and HTTP/2.0 on a request line and reads on as in HTTP/1 (RFC 9112 section 2.3).
+  if (request.httpVersionMajor !== 1) return ambiguous('version');
   const head = readHead(request);
   if ('code' in head) return head;
   // CONNECT names an authority, not a path, and passes nowhere.

@@ -111,7 +111,8 @@ async function tryKnown(arena: Arena, attack: AttackClass, known: KnownCase): Pr
   await settled(arena);
   assert.deepEqual(flawsOf(arena, attack.rules), []);
   assert.deepEqual(faultsOf(arena), [], known.name);
-  for (const { way, what, text } of played) if (way === 'fresh' || way === 'second') checkKnown(arena, known, text, what);
+  for (const { way, what, text } of played)
+    if (way === 'fresh' || way === 'second') checkKnown(arena, known, text, what);
 }
 
 /** The answers and the upstream's requests are what the case says, but for the lead-in and the request behind it. */
