@@ -6,7 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { found } from '../../support/findings.ts';
 import type { Settings } from '../../support/gateway-process.ts';
 import { seededNumbers, type SeededNumbers } from '../../support/seeded-numbers.ts';
-import { readAnswers } from './answers.ts';
+import { readAnswers, type ReadAnswers } from './answers.ts';
 import { openArena, settled, type Arena } from './arena.ts';
 import { comparePeers } from './compare-peers.ts';
 import type { SeenRequest } from './recorder.ts';
@@ -43,6 +43,8 @@ export interface AttackClass {
   readonly known: readonly KnownCase[];
   /** Makes one more case. */
   readonly generate: (numbers: SeededNumbers) => string | Buffer;
+  /** What else has to be true of the answers to a generated one, which is given one character a byte. @throws AssertionError */
+  readonly checkGenerated?: (bytes: string, answers: ReadAnswers) => void;
   /** Why ours is right where HAProxy or nginx take a case in another way. */
   readonly why: string;
   /** What of a request at the upstream is compared with HAProxy's and nginx's (default: its request line). */
@@ -146,7 +148,9 @@ async function tryGenerated(arena: Arena, attack: AttackClass, numbers: SeededNu
       const what = `${numbers.seed}, case ${index}, ${way}, cut at ${String(cuts)}: ${JSON.stringify(bytes.toString('latin1').slice(0, 2000))}`;
       arena.recorder.during = what;
       const text = await play(arena, bytes, { way, cuts, withinMs: GENERATED_WITHIN_MS });
-      if (way !== 'tunnel') checkAnswers(arena, text, what);
+      if (way === 'tunnel') continue;
+      const answers = checkAnswers(arena, text, what);
+      attack.checkGenerated?.(bytes.toString('latin1'), answers);
     }
     if (index % BATCH < BATCH - 1) continue;
     await settled(arena);
@@ -156,19 +160,19 @@ async function tryGenerated(arena: Arena, attack: AttackClass, numbers: SeededNu
 }
 
 /** What a client got are answers, each to a request that the upstream saw once. */
-function checkAnswers({ recorder }: Arena, text: string, what: string): void {
-  let bodies: readonly string[];
-  let statuses: readonly number[];
+function checkAnswers({ recorder }: Arena, text: string, what: string): ReadAnswers {
+  let answers: ReadAnswers;
   try {
-    ({ bodies, statuses } = readAnswers(text));
+    answers = readAnswers(text);
   } catch (error) {
     throw new Error(`${what}: ${(error as Error).message}`, { cause: error });
   }
   const seen = recorder.requests.map(({ method, target }) => `${method} ${target}`);
-  for (const [at, body] of bodies.entries()) {
-    if (statuses[at] !== 200 || body === '') continue;
+  for (const [at, body] of answers.bodies.entries()) {
+    if (answers.statuses[at] !== 200 || body === '') continue;
     assert.ok(seen.includes(body), `${what}: an answer to ${JSON.stringify(body)}, which nobody asked`);
   }
+  return answers;
 }
 
 function cutsOf(numbers: SeededNumbers, length: number): Cuts {
