@@ -106,7 +106,8 @@ function readHead(request: IncomingMessage): Head | Denial {
   return {
     host: canonicalHost,
     contentLength,
-    upgrades: upgrade === '' ? NO_UPGRADES : askedUpgrades(upgrade, connection),
+    // One of HTTP/1.0 is none (RFC 9110 section 7.8).
+    upgrades: upgrade === '' || request.httpVersionMinor === 0 ? NO_UPGRADES : askedUpgrades(upgrade, connection),
   };
 }
 

@@ -153,14 +153,6 @@ const known: KnownCase[] = [
     sees: ['GET /open/a'],
   },
   {
-    name: 'an upgrade behind a good one',
-    source: 'RFC 9110 section 7.8',
-    bytes: good('a') + handshake('/socket/tunnel'),
-    answers: [200, 400],
-    sees: ['GET /open/a'],
-    why: 'An upgrade waits for no answer: with one still under way it is refused, so that no byte of a tunnel can pass for an answer.',
-  },
-  {
     name: 'requests behind one that closes',
     source: 'RFC 9112 section 9.6',
     bytes: good('a', 'GET', 'Connection: close\r\n') + good('b') + SMUGGLED,
