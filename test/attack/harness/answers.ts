@@ -39,7 +39,7 @@ export function readAnswers(text: string, toHead: readonly number[] = []): ReadA
       continue;
     }
     statuses.push(status);
-    if (toHead.includes(statuses.length - 1)) {
+    if (toHead.includes(statuses.length - 1) || status === 204 || status === 304) {
       bodies.push('');
       continue;
     }

@@ -7,7 +7,7 @@ import { found } from '../../support/findings.ts';
 import type { Settings } from '../../support/gateway-process.ts';
 import { seededNumbers, type SeededNumbers } from '../../support/seeded-numbers.ts';
 import { readAnswers, type ReadAnswers } from './answers.ts';
-import { openArena, settled, type Arena } from './arena.ts';
+import { faultsOf, openArena, settled, type Arena } from './arena.ts';
 import { comparePeers } from './compare-peers.ts';
 import type { SeenRequest } from './recorder.ts';
 import { flawsOf, type Rules } from './verdict.ts';
@@ -187,14 +187,6 @@ function cutsOf(numbers: SeededNumbers, length: number): Cuts {
     default:
       return [];
   }
-}
-
-/** What the process has said of itself that it should not have had to. */
-function faultsOf({ gateway }: Arena): string[] {
-  const bugs = gateway.log.filter(
-    (line) => Number(line['level']) >= 50 || line['level'] === 'error' || line['status'] === 500,
-  );
-  return [...gateway.stray, ...bugs.map((line) => JSON.stringify(line))];
 }
 
 function bytesOf(bytes: string | Buffer): Buffer {
