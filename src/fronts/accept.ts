@@ -24,6 +24,8 @@ export function accept(
 ): RequestState | Denial {
   const raw = request.url ?? '';
   if (raw.length > BOUNDS.targetBytes) return deny('uri_too_long');
+  // Node's parser takes HTTP/0.9 and HTTP/2.0 on a request line and reads on as in HTTP/1 (RFC 9112 section 2.3).
+  if (request.httpVersionMajor !== 1) return ambiguous('version');
   const head = readHead(request);
   if ('code' in head) return head;
   // CONNECT names an authority, not a path, and passes nowhere.
@@ -105,7 +107,8 @@ function readHead(request: IncomingMessage): Head | Denial {
   return {
     host: canonicalHost,
     contentLength,
-    upgrades: upgrade === '' ? NO_UPGRADES : askedUpgrades(upgrade, connection),
+    // One of HTTP/1.0 is none (RFC 9110 section 7.8).
+    upgrades: upgrade === '' || request.httpVersionMinor === 0 ? NO_UPGRADES : askedUpgrades(upgrade, connection),
   };
 }
 

@@ -24,7 +24,7 @@ function evenly(name: string): string {
 }
 
 function isTelling(name: string): boolean {
-  return TELLING.has(name) || name.startsWith('x-forwarded');
+  return TELLING.has(name) || name === 'x-forwarded' || name.startsWith('x-forwarded-');
 }
 
 function noForgery(seen: readonly SeenRequest[]): void {

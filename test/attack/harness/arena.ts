@@ -80,3 +80,11 @@ export async function settled({ gateway, recorder }: Arena): Promise<void> {
     );
   }, LOOKS);
 }
+
+/** What the process has said of itself that it should not have had to. */
+export function faultsOf({ gateway }: Arena): string[] {
+  const bugs = gateway.log.filter(
+    (line) => Number(line['level']) >= 50 || line['level'] === 'error' || line['status'] === 500,
+  );
+  return [...gateway.stray, ...bugs.map((line) => JSON.stringify(line))];
+}
