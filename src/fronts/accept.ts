@@ -5,6 +5,7 @@ import type { Address } from '../core/address.ts';
 import { BOUNDS } from '../core/bounds.ts';
 import { type Denial, deny } from '../core/decision.ts';
 import { isField } from '../core/fields.ts';
+import { hostName, parseHost } from '../core/host-port.ts';
 import type { Policy } from '../core/policy.ts';
 import { parseTarget } from '../core/target.ts';
 import { RequestState } from '../decide/request-state.ts';
@@ -23,6 +24,8 @@ export function accept(
 ): RequestState | Denial {
   const raw = request.url ?? '';
   if (raw.length > BOUNDS.targetBytes) return deny('uri_too_long');
+  // Node's parser takes HTTP/0.9 and HTTP/2.0 on a request line and reads on as in HTTP/1 (RFC 9112 section 2.3).
+  if (request.httpVersionMajor !== 1) return ambiguous('version');
   const head = readHead(request);
   if ('code' in head) return head;
   // CONNECT names an authority, not a path, and passes nowhere.
@@ -104,7 +107,8 @@ function readHead(request: IncomingMessage): Head | Denial {
   return {
     host: canonicalHost,
     contentLength,
-    upgrades: upgrade === '' ? NO_UPGRADES : askedUpgrades(upgrade, connection),
+    // One of HTTP/1.0 is none (RFC 9110 section 7.8).
+    upgrades: upgrade === '' || request.httpVersionMinor === 0 ? NO_UPGRADES : askedUpgrades(upgrade, connection),
   };
 }
 
@@ -113,8 +117,11 @@ function hostOf(value: string | undefined): string | undefined {
   if (value === lastValue) return lastHost;
   const match = HOST.exec(value ?? '');
   if (match === null || Number(match[1] ?? 0) > 65_535) return undefined;
+  const host = match[0].toLowerCase();
+  // `a..b` is no name, and `127.1` or `[:1]` no address that everybody reads in the same way.
+  if (parseHost(hostName(host)) === undefined) return undefined;
   lastValue = value;
-  lastHost = match[0].toLowerCase();
+  lastHost = host;
   return lastHost;
 }
 

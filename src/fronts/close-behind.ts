@@ -26,7 +26,8 @@ export function lingerAndClose(request: IncomingMessage, lingerMs: number = BOUN
 /** Ends a connection for writing at once and altogether a little later. */
 export function endAndClose(socket: Socket, lastBytes: string): void {
   socket.on('error', ignore);
-  socket.end(lastBytes, 'latin1');
+  // An answer may have ended it already: to write then, be it nothing, would destroy it, and reset what the client reads.
+  if (!socket.writableEnded) socket.end(lastBytes, 'latin1');
   socket.resume();
   destroyLater(socket, BOUNDS.lingerMs);
 }

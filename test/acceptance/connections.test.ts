@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { eventually } from '../support/acceptance-wait.ts';
 import { Scene } from '../support/acceptance-scene.ts';
+import { RawClient } from '../support/raw-client.ts';
 
 const KEY = 'a-key-for-connections-0123456789';
 type Gateway = Awaited<ReturnType<Scene['gateway']>>;
@@ -122,4 +124,21 @@ test('clients that reset their upgrade while the store is asked end their own co
     await exchange(`GET /nowhere-else HTTP/1.1\r\n${FIELDS}Connection: close\r\n\r\n`),
     /^HTTP\/1.1 (?:200|429)/,
   );
+});
+
+test('a client that still sends behind a body that cannot be read is not reset while it reads the answer', async () => {
+  const client = await RawClient.open(
+    gateway.proxyPort,
+    `POST /x HTTP/1.1\r\n${FIELDS}Transfer-Encoding: chunked\r\n\r\n+5\r\n`,
+  );
+  try {
+    assert.match(await client.rest(), /^HTTP\/1.1 400 .*ambiguous_request/s);
+    for (let turns = 0; turns < 50; turns += 1) {
+      client.write('x');
+      await turn();
+    }
+    assert.equal(client.socket.errored, null);
+  } finally {
+    client.destroy();
+  }
 });

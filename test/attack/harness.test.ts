@@ -89,7 +89,10 @@ for (const bytes of [
 
 test('bytes that are no answer are noticed, and so is half of one', () => {
   assert.throws(() => readAnswers('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nGET / HTTP/1.1\r\n\r\n'));
+  assert.throws(() => readAnswers('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n+1\r\na\r\n0\r\n\r\n'));
+  assert.throws(() => readAnswers('HTTP/1.1 200 OK\r\nA: b\nC: d\r\n\r\n'));
   assert.equal(readAnswers('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc').isWhole, false);
+  assert.equal(readAnswers('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n').isWhole, false);
 });
 
 test('the recorder keeps each byte, and names the case that flawed bytes came with', async () => {

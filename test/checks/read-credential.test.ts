@@ -24,6 +24,12 @@ test('the one credential is found in the header or behind the Bearer scheme, in 
   }
 });
 
+test('a no-break space belongs to the key: it is the last byte of à', () => {
+  assert.equal(read([['x-api-key', ' caf\u00c3\u00a0\t']]), 'caf\u00c3\u00a0');
+  assert.equal(read([['Authorization', 'Bearer caf\u00c3\u00a0']]), 'caf\u00c3\u00a0');
+  assert.equal(read([['Authorization', '\u00a0Bearer a-key']]), 'none');
+});
+
 test('what is not the Bearer scheme is no credential', () => {
   for (const value of ['Basic dXNlcg==', 'Bearerx y', 'Bear er x', 'beare', '', 'Bearer\vx']) {
     assert.equal(read([['authorization', value]]), 'none', value);

@@ -27,13 +27,15 @@ export interface Arena {
   close(): Promise<void>;
 }
 
-/** Starts everything. @param own changes to the configuration, by its top-level fields */
+/** Starts everything. @param own changes to the configuration, by its top-level fields; routes are added */
 export async function openArena(own: Settings = {}): Promise<Arena> {
   const scene = await Scene.open('sqlite');
   try {
     const recorder = await startRecorder();
     scene.onClose(() => recorder.close());
-    const gateway = await scene.gateway({ ...settings(recorder.origin), ...own });
+    const usual = settings(recorder.origin);
+    const routes = { ...(usual['routes'] as Settings), ...(own['routes'] as Settings | undefined) };
+    const gateway = await scene.gateway({ ...usual, ...own, routes });
     await scene.importKeys(gateway, [
       { id: READER.id, owner: READER.owner, secret: KEYS.reader, scopes: [READER.scopes] },
       { id: 'admin', owner: 'root', secret: KEYS.admin, scopes: ['*'] },
@@ -61,6 +63,9 @@ function settings(origin: string): Settings {
   };
 }
 
+/** A request is over, and its log line there, within some ms. */
+const LOOKS = { everyMs: 4 };
+
 /** Waits until the gateway has nothing under way and has logged every request that the upstream saw. */
 export async function settled({ gateway, recorder }: Arena): Promise<void> {
   await eventually(async () => {
@@ -73,5 +78,13 @@ export async function settled({ gateway, recorder }: Arena): Promise<void> {
       [],
       'requests that no log line names',
     );
-  });
+  }, LOOKS);
+}
+
+/** What the process has said of itself that it should not have had to. */
+export function faultsOf({ gateway }: Arena): string[] {
+  const bugs = gateway.log.filter(
+    (line) => Number(line['level']) >= 50 || line['level'] === 'error' || line['status'] === 500,
+  );
+  return [...gateway.stray, ...bugs.map((line) => JSON.stringify(line))];
 }

@@ -2,11 +2,12 @@
 // by the invariant; and what HAProxy and nginx make of the same bytes.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { found } from '../../support/findings.ts';
 import type { Settings } from '../../support/gateway-process.ts';
 import { seededNumbers, type SeededNumbers } from '../../support/seeded-numbers.ts';
-import { readAnswers } from './answers.ts';
-import { openArena, settled, type Arena } from './arena.ts';
+import { readAnswers, type ReadAnswers } from './answers.ts';
+import { faultsOf, openArena, settled, type Arena } from './arena.ts';
 import { comparePeers } from './compare-peers.ts';
 import type { SeenRequest } from './recorder.ts';
 import { flawsOf, type Rules } from './verdict.ts';
@@ -21,8 +22,14 @@ export interface KnownCase {
   readonly bytes: string | Buffer;
   /** Final statuses that the client gets for it; of a connection that stays open, the next request's 200 follows. */
   readonly answers: readonly number[];
-  /** What the upstream sees of it: `GET /open/a?b`, in order. */
-  readonly sees?: readonly string[];
+  /** Final statuses where it comes in pieces and a parser gives up on the first ones (default: `answers`). */
+  readonly inPieces?: readonly number[];
+  /** Interim statuses that the client gets (default: none). */
+  readonly interim?: readonly number[];
+  /** Which of its answers, counted from 0, are to HEAD. */
+  readonly toHead?: readonly number[];
+  /** What the upstream sees of it: `GET /open/a?b`, in order; `some` where that depends on when the bytes came. */
+  readonly sees?: readonly string[] | 'some';
   /** Why ours is right where HAProxy or nginx take it in another way (default: the class's). */
   readonly why?: string;
   /** What else has to be true of the requests that it made at the upstream. @throws AssertionError */
@@ -38,8 +45,12 @@ export interface AttackClass {
   readonly known: readonly KnownCase[];
   /** Makes one more case. */
   readonly generate: (numbers: SeededNumbers) => string | Buffer;
+  /** What else has to be true of the answers to a generated one, which is given one character a byte. @throws AssertionError */
+  readonly checkGenerated?: (bytes: string, answers: ReadAnswers) => void;
   /** Why ours is right where HAProxy or nginx take a case in another way. */
   readonly why: string;
+  /** What else has to be true of every request at the upstream, or of the gateway. @throws AssertionError */
+  readonly check?: (seen: readonly SeenRequest[], arena: Arena) => void | Promise<void>;
   /** What of a request at the upstream is compared with HAProxy's and nginx's (default: its request line). */
   readonly compares?: (seen: SeenRequest) => string;
 }
@@ -88,6 +99,8 @@ export function attackClass(attack: AttackClass): void {
 
 async function tryKnown(arena: Arena, attack: AttackClass, known: KnownCase): Promise<void> {
   const bytes = bytesOf(known.bytes);
+  const played: { readonly way: Way; readonly what: string; readonly text: string }[] = [];
+  arena.recorder.reset();
   const middle = [Math.floor(bytes.length / 2)];
   const plays: (readonly [Way, Cuts])[] = [
     ...WAYS.map((way): readonly [Way, Cuts] => [way, []]),
@@ -96,30 +109,38 @@ async function tryKnown(arena: Arena, attack: AttackClass, known: KnownCase): Pr
   ];
   for (const [way, cuts] of plays) {
     const what = `${known.name}, ${way}, ${cuts === 'bytewise' ? 'byte by byte' : `cut at ${cuts.join()}`}`;
-    arena.recorder.reset();
     arena.recorder.during = what;
-    const text = await play(arena, bytes, { way, cuts, withinMs: KNOWN_WITHIN_MS });
-    await settled(arena);
-    assert.deepEqual(flawsOf(arena, attack.rules), [], what);
-    assert.deepEqual(faultsOf(arena), [], what);
-    if (way === 'fresh' || way === 'second') checkKnown(arena, known, text, what);
+    played.push({ way, what, text: await play(arena, bytes, { way, cuts, withinMs: KNOWN_WITHIN_MS }) });
+    // What the upstream got of it is read before it counts as the next one's.
+    await turn();
   }
+  await settled(arena);
+  assert.deepEqual(flawsOf(arena, attack.rules), []);
+  assert.deepEqual(faultsOf(arena), [], known.name);
+  await attack.check?.(arena.recorder.requests, arena);
+  for (const { way, what, text } of played)
+    if (way === 'fresh' || way === 'second') checkKnown(arena, known, text, what);
 }
 
 /** The answers and the upstream's requests are what the case says, but for the lead-in and the request behind it. */
 function checkKnown({ recorder }: Arena, known: KnownCase, text: string, what: string): void {
-  const { statuses } = readAnswers(text);
+  const { statuses, interim } = readAnswers(text, known.toHead);
   const expected = known.answers;
   assert.ok(
-    [expected, [...expected, 200]].some((each) => each.join() === statuses.join()),
+    [expected, [...expected, 200], known.inPieces ?? expected].some((each) => each.join() === statuses.join()),
     `${what}: answered ${statuses.join()} instead of ${expected.join()}: ${JSON.stringify(text.slice(0, 600))}`,
   );
-  const seen = recorder.requests.filter(({ target }) => target !== '/open/first' && target !== '/open/next');
-  assert.deepEqual(
-    seen.map(({ method, target }) => `${method} ${target}`),
-    known.sees ?? [],
-    what,
+  assert.deepEqual(interim, known.interim ?? [], `${what}: interim answers`);
+  const seen = recorder.requests.filter(
+    ({ during, target }) => during === what && target !== '/open/first' && target !== '/open/next',
   );
+  const { sees = [] } = known;
+  if (sees !== 'some')
+    assert.deepEqual(
+      seen.map(({ method, target }) => `${method} ${target}`),
+      sees,
+      what,
+    );
   known.check?.(seen);
 }
 
@@ -132,29 +153,32 @@ async function tryGenerated(arena: Arena, attack: AttackClass, numbers: SeededNu
       const what = `${numbers.seed}, case ${index}, ${way}, cut at ${String(cuts)}: ${JSON.stringify(bytes.toString('latin1').slice(0, 2000))}`;
       arena.recorder.during = what;
       const text = await play(arena, bytes, { way, cuts, withinMs: GENERATED_WITHIN_MS });
-      if (way !== 'tunnel') checkAnswers(arena, text, what);
+      if (way === 'tunnel') continue;
+      const answers = checkAnswers(arena, text, what);
+      attack.checkGenerated?.(bytes.toString('latin1'), answers);
     }
     if (index % BATCH < BATCH - 1) continue;
     await settled(arena);
     assert.deepEqual(flawsOf(arena, attack.rules), []);
+    await attack.check?.(arena.recorder.requests, arena);
     arena.recorder.reset();
   }
 }
 
 /** What a client got are answers, each to a request that the upstream saw once. */
-function checkAnswers({ recorder }: Arena, text: string, what: string): void {
-  let bodies: readonly string[];
-  let statuses: readonly number[];
+function checkAnswers({ recorder }: Arena, text: string, what: string): ReadAnswers {
+  let answers: ReadAnswers;
   try {
-    ({ bodies, statuses } = readAnswers(text));
+    answers = readAnswers(text);
   } catch (error) {
     throw new Error(`${what}: ${(error as Error).message}`, { cause: error });
   }
   const seen = recorder.requests.map(({ method, target }) => `${method} ${target}`);
-  for (const [at, body] of bodies.entries()) {
-    if (statuses[at] !== 200 || body === '') continue;
+  for (const [at, body] of answers.bodies.entries()) {
+    if (answers.statuses[at] !== 200 || body === '') continue;
     assert.ok(seen.includes(body), `${what}: an answer to ${JSON.stringify(body)}, which nobody asked`);
   }
+  return answers;
 }
 
 function cutsOf(numbers: SeededNumbers, length: number): Cuts {
@@ -169,14 +193,6 @@ function cutsOf(numbers: SeededNumbers, length: number): Cuts {
     default:
       return [];
   }
-}
-
-/** What the process has said of itself that it should not have had to. */
-function faultsOf({ gateway }: Arena): string[] {
-  const bugs = gateway.log.filter(
-    (line) => Number(line['level']) >= 50 || line['level'] === 'error' || line['status'] === 500,
-  );
-  return [...gateway.stray, ...bugs.map((line) => JSON.stringify(line))];
 }
 
 function bytesOf(bytes: string | Buffer): Buffer {

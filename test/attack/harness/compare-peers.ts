@@ -29,8 +29,11 @@ export async function comparePeers(
   try {
     let differ = 0;
     for (const known of attack.known) {
-      const ours = await putTo({ port: gateway.proxyPort, recorder }, attack, known);
-      const [haproxy, nginx] = [await putTo(peers[0], attack, known), await putTo(peers[1], attack, known)];
+      const [ours, haproxy, nginx] = await Promise.all([
+        putTo({ port: gateway.proxyPort, recorder }, attack, known),
+        putTo(peers[0], attack, known),
+        putTo(peers[1], attack, known),
+      ]);
       const isDifferent = [haproxy, nginx].some(({ forwarded }) => forwarded.join() !== ours.forwarded.join());
       const why = known.why ?? attack.why;
       if (isDifferent) {

@@ -17,8 +17,9 @@ export interface Peer {
   close(): Promise<void>;
 }
 
-export function startHaproxy(): Promise<Peer> {
-  return startPeer('HAProxy', 'haproxy', (base, port, upstream) => ({
+/** @param upstream a port to forward to in place of the recorder's */
+export function startHaproxy(upstream?: number): Promise<Peer> {
+  return startPeer(upstream, 'HAProxy', 'haproxy', (base, port, to) => ({
     file: 'haproxy.cfg',
     args: ['-db', '-f', join(base, 'haproxy.cfg')],
     text: `global
@@ -34,13 +35,14 @@ frontend front
   http-request deny if { path_beg /admin }
   default_backend upstream
 backend upstream
-  server one 127.0.0.1:${upstream}
+  server one 127.0.0.1:${to}
 `,
   }));
 }
 
-export function startNginx(): Promise<Peer> {
-  return startPeer('nginx', 'nginx', (base, port, upstream) => ({
+/** @param upstream a port to forward to in place of the recorder's */
+export function startNginx(upstream?: number): Promise<Peer> {
+  return startPeer(upstream, 'nginx', 'nginx', (base, port, to) => ({
     file: 'nginx.conf',
     args: ['-c', join(base, 'nginx.conf'), '-e', join(base, 'error.log'), '-p', base],
     text: `${process.getuid?.() === 0 ? 'user root;\n' : ''}daemon off;
@@ -52,7 +54,7 @@ http {
   access_log off;
   ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${join(base, kind)};`).join('\n  ')}
   map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
-  upstream main { server 127.0.0.1:${upstream}; keepalive 8; }
+  upstream main { server 127.0.0.1:${to}; keepalive 8; }
   server {
     listen 127.0.0.1:${port};
     location /admin { return 403; }
@@ -74,12 +76,17 @@ type Configured = (
   upstream: number,
 ) => { readonly file: string; readonly args: readonly string[]; readonly text: string };
 
-async function startPeer(name: Peer['name'], program: string, configured: Configured): Promise<Peer> {
+async function startPeer(
+  upstream: number | undefined,
+  name: Peer['name'],
+  program: string,
+  configured: Configured,
+): Promise<Peer> {
   const base = await mkdtemp(join(tmpdir(), 'portcullis-peer-'));
   await mkdir(base, { recursive: true });
   const port = await freePort();
   const recorder = await startRecorder();
-  const { file, args, text } = configured(base, port, recorder.port);
+  const { file, args, text } = configured(base, port, upstream ?? recorder.port);
   await writeFile(join(base, file), text);
   const child = spawn(program, args, { stdio: 'ignore' });
   const exited = once(child, 'exit');

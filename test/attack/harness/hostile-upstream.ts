@@ -1,0 +1,93 @@
+// An upstream that answers one request with whatever bytes it is told to, and all others properly: with their request
+// line and key, so that an answer tells whose it is.
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
+import { StrictReader, type StrictHead, valuesOf } from './strict-requests.ts';
+
+/** Where the attack stands: instead of an answer, behind a proper one, or on the connection that it left idle. */
+export type Place = 'instead' | 'behind' | 'idle';
+
+export interface Attack {
+  readonly bytes: Buffer;
+  readonly place: Place;
+  /** What the upstream does with the connection then (default: it stays open). */
+  readonly then?: 'end' | 'reset';
+}
+
+export interface HostileUpstream {
+  readonly origin: string;
+  readonly port: number;
+  /** How requests to a target that ends with /attack are answered from now on. */
+  attack: Attack;
+  /** Resolves when the attack's bytes were written. */
+  readonly done: () => boolean;
+  /** Closes all connections, so that the next request comes on a fresh one. */
+  refresh(): void;
+  close(): Promise<void>;
+}
+
+/** The proper answer's body. */
+export function ownAnswer(method: string, target: string, key: string): string {
+  return `${method} ${target} of ${key}`;
+}
+
+export async function startHostileUpstream(): Promise<HostileUpstream> {
+  const open = new Set<Socket>();
+  let isDone = false;
+  const serve = async (socket: Socket): Promise<void> => {
+    const reader = new StrictReader();
+    let current: StrictHead | undefined;
+    for await (const bytes of socket) {
+      reader.push(bytes as Buffer);
+      for (;;) {
+        current ??= reader.head();
+        if (!current || !reader.body(current)) break;
+        await answer(socket, current);
+        current = undefined;
+      }
+    }
+  };
+  const answer = async (socket: Socket, head: StrictHead): Promise<void> => {
+    const { attack } = upstream;
+    if (!head.target.endsWith('/attack')) return void socket.write(proper(head));
+    if (attack.place === 'behind') {
+      socket.write(Buffer.concat([Buffer.from(proper(head)), attack.bytes]));
+    } else {
+      if (attack.place === 'idle') {
+        socket.write(proper(head));
+        await turn();
+      }
+      if (attack.bytes.length > 0) socket.write(attack.bytes);
+    }
+    if (attack.then === 'end') socket.end();
+    else if (attack.then === 'reset') socket.write('', () => socket.resetAndDestroy());
+    isDone = true;
+  };
+  const server = createServer({ noDelay: true }, (socket) => {
+    open.add(socket);
+    socket.on('error', () => {}).once('close', () => open.delete(socket));
+    serve(socket).catch(() => socket.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const upstream: HostileUpstream = {
+    origin: `http://127.0.0.1:${port}`,
+    port,
+    attack: { bytes: Buffer.alloc(0), place: 'instead', then: 'end' },
+    done: () => isDone,
+    refresh: () => {
+      isDone = false;
+      for (const socket of open) socket.destroy();
+    },
+    close: async () => {
+      for (const socket of open) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+  return upstream;
+}
+
+function proper({ method, target, fields }: StrictHead): string {
+  const body = ownAnswer(method, target, valuesOf(fields, 'x-credential-identifier').join());
+  return `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${method === 'HEAD' ? '' : body}`;
+}
