@@ -56,6 +56,8 @@ const DIGITS = /^\d{1,15}$/;
 
 function readHead(request: IncomingMessage): Head | Denial {
   const { rawHeaders } = request;
+  // Node's parser also takes a request line without a version, as of HTTP/0.9, and one of HTTP/2.0.
+  if (request.httpVersionMajor !== 1) return ambiguous('version');
   if (rawHeaders.length / 2 > BOUNDS.headerCount) return deny('headers_too_large');
   let bytes = 0;
   let host: string | undefined;

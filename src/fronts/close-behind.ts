@@ -23,10 +23,10 @@ export function lingerAndClose(request: IncomingMessage): void {
   destroyLater(socket);
 }
 
-/** Ends a connection for writing at once and altogether a little later. */
+/** Ends a connection for writing at once, if that has not been done, and altogether a little later. */
 export function endAndClose(socket: Socket, lastBytes: string): void {
   socket.on('error', ignore);
-  socket.end(lastBytes, 'latin1');
+  if (!socket.writableEnded) socket.end(lastBytes, 'latin1');
   socket.resume();
   destroyLater(socket);
 }
