@@ -279,7 +279,8 @@ export const configSchema = fields({
 
 function versionError({ input }: { readonly input?: unknown }): string {
   if (input === undefined) return 'is missing; write version: 1';
-  const said = typeof input === 'string' ? quoted(input) : typeof input === 'object' ? shown(input) : String(input);
+  const isPlain = typeof input === 'number' || typeof input === 'boolean';
+  const said = typeof input === 'string' ? quoted(input) : isPlain ? String(input) : shown(input);
   return `is ${said}, and 1 is the only version of this format; write version: 1`;
 }
 

@@ -21,14 +21,17 @@ const SHRINK_BOUNDS = { tries: 4_000, ms: 45_000 };
 export class Campaign {
   readonly target: FuzzTarget;
   readonly #seed: number;
+  readonly #signal: AbortSignal;
   #session: FuzzSession | undefined;
   #tried = 0;
   #busyMs = 0;
   #discovery: Discovery | null = null;
 
-  constructor(target: FuzzTarget, seed: number) {
+  /** @param signal ends the campaign; what a Ctrl-C does to the processes under fuzz is no finding */
+  constructor(target: FuzzTarget, seed: number, signal: AbortSignal) {
     this.target = target;
     this.#seed = seed;
+    this.#signal = signal;
   }
 
   /** Cases that were made from the seed and tried. */
@@ -55,7 +58,7 @@ export class Campaign {
     const [finding] = await session.attempt(cases);
     this.#busyMs += performance.now() - startedAt;
     this.#tried += cases.length;
-    if (finding) this.#discovery = await this.#lookInto(finding, cases, first);
+    if (finding && !this.#signal.aborted) this.#discovery = await this.#lookInto(finding, cases, first);
   }
 
   /** Tries these cases, one after another, and no others. */
@@ -118,6 +121,6 @@ export class Campaign {
   }
 
   async #breaks(cases: readonly FuzzCase[], rule: string): Promise<boolean> {
-    return (await this.#attempt(cases, false))?.rule === rule;
+    return !this.#signal.aborted && (await this.#attempt(cases, false))?.rule === rule;
   }
 }

@@ -19,7 +19,9 @@ export async function fuzz(run: FuzzRun): Promise<readonly Discovery[]> {
   const startedAt = performance.now();
   const kept = run.replay === null ? null : readCases(run.replay);
   const only = kept === null ? run.only : [kept.target];
-  const campaigns = run.targets.filter(({ name }) => only.includes(name)).map((target) => new Campaign(target, seed));
+  const campaigns = run.targets
+    .filter(({ name }) => only.includes(name))
+    .map((target) => new Campaign(target, seed, signal));
   const elapsedMs = (): number => performance.now() - startedAt;
   say(`seed ${seed}: ${campaigns.map(({ target }) => target.name).join(', ')}`);
   const told = setInterval(() => say(progressLine(campaigns, elapsedMs())), PROGRESS_MS);
@@ -27,7 +29,7 @@ export async function fuzz(run: FuzzRun): Promise<readonly Discovery[]> {
     const [first] = campaigns;
     if (kept !== null) await first?.replay(kept.cases, null);
     else if (run.caseNumber !== null) await first?.replay([first.caseOf(run.caseNumber)], run.caseNumber);
-    else await takeTurns(campaigns, () => signal.aborted || elapsedMs() >= run.seconds * 1000);
+    else await takeTurns(campaigns, signal, () => elapsedMs() >= run.seconds * 1000);
   } finally {
     clearInterval(told);
     for (const campaign of campaigns) await campaign.close();
@@ -40,13 +42,18 @@ export async function fuzz(run: FuzzRun): Promise<readonly Discovery[]> {
 }
 
 /** A batch each in turn; one that has found something rests. */
-async function takeTurns(campaigns: readonly Campaign[], isOver: () => boolean): Promise<void> {
-  for (;;) {
-    const going = campaigns.filter(({ discovery }) => discovery === null);
-    if (going.length === 0) return;
-    for (const campaign of going) {
-      if (isOver()) return;
-      await campaign.step();
+async function takeTurns(campaigns: readonly Campaign[], signal: AbortSignal, isTimeUp: () => boolean): Promise<void> {
+  try {
+    for (;;) {
+      const going = campaigns.filter(({ discovery }) => discovery === null);
+      if (going.length === 0 || isTimeUp()) return;
+      for (const campaign of going) {
+        if (signal.aborted) return;
+        await campaign.step();
+      }
     }
+  } catch (fault) {
+    // A terminal's Ctrl-C ends the servers under fuzz, too.
+    if (!signal.aborted) throw fault;
   }
 }

@@ -1,5 +1,5 @@
 // `npm run fuzz [-- --seconds N --seed N --only TARGET --case N --replay FILE --json]`: reads the words and hands over.
-import { pathWithServers } from '../support/prerequisites.ts';
+import { pathWithServers, providePrerequisites } from '../support/prerequisites.ts';
 import { clientTarget } from './client/target.ts';
 import { configurationTarget } from './configuration/target.ts';
 import { fuzz } from './fuzz.ts';
@@ -18,6 +18,7 @@ async function main(words: readonly string[]): Promise<number> {
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => ending.abort());
   try {
     const options = parseOptions(words);
+    if (!providePrerequisites(process.env['PATH'])) return 1;
     const say = (line: string): void => console.log(line);
     const found = await fuzz({ ...options, targets: TARGETS, say, signal: ending.signal });
     return found.length === 0 ? 0 : 1;

@@ -101,26 +101,28 @@ function credentialsOf(fields: Fields, query: readonly string[]): string[] {
 
 /** Hop-by-hop fields, those that the gateway writes itself, and those that mislead (SPEC section 4). */
 const NEVER = new Set([
-  ...[
-    'connection',
-    'keep-alive',
-    'proxy-connection',
-    'transfer-encoding',
-    'te',
-    'trailer',
-    'upgrade',
-    'proxy-authorization',
-  ],
-  ...['proxy-authenticate', 'host', 'content-length', 'expect', 'x-request-id', 'forwarded', 'x-forwarded'],
-  ...[
-    'x-original-url',
-    'x-rewrite-url',
-    'x-api-key',
-    'x-consumer-id',
-    'x-credential-identifier',
-    'x-consumer-groups',
-    'x-authenticated-scope',
-  ],
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'te',
+  'trailer',
+  'upgrade',
+  'proxy-authorization',
+  'proxy-authenticate',
+  'host',
+  'content-length',
+  'expect',
+  'x-request-id',
+  'forwarded',
+  'x-forwarded',
+  'x-original-url',
+  'x-rewrite-url',
+  'x-api-key',
+  'x-consumer-id',
+  'x-credential-identifier',
+  'x-consumer-groups',
+  'x-authenticated-scope',
 ]);
 
 /** The fields that may pass; the gateway may drop more. */

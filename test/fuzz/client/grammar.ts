@@ -4,6 +4,26 @@ import type { Draw } from '../draw.ts';
 import type { FuzzCase } from '../fuzz-case.ts';
 import { mutated } from '../mutate.ts';
 import { KEYS, MAX_BODY } from './scene.ts';
+import {
+  METHODS,
+  PATHS,
+  PATH_ENDS,
+  PARAMETERS,
+  ODD_FORMS,
+  HOSTS,
+  PLACES,
+  STRANGERS,
+  EXTRA,
+  CONNECTIONS,
+  PROTOCOLS,
+  WS_KEY,
+  BEHIND,
+  EXPECTS,
+  BODIES,
+  EXTENSIONS,
+  TRAILERS,
+  FRAMINGS,
+} from './words.ts';
 
 /** `end`: the client ends when all is written and reads on; `reset`: it goes at once. */
 export type ClientEnd = 'end' | 'reset';
@@ -83,250 +103,3 @@ function shuffled(draw: Draw, fields: readonly string[]): string[] {
   const rest = [...fields];
   return fields.map(() => rest.splice(draw.chance(0.7) ? 0 : draw.below(rest.length), 1)[0]!);
 }
-
-const METHODS = [
-  ...['GET', 'GET', 'GET', 'GET', 'POST', 'POST', 'PUT', 'HEAD', 'DELETE', 'OPTIONS', 'PATCH'],
-  ...['TRACE', 'CONNECT', 'get', 'PRI', 'PROPFIND', 'X-OWN'],
-];
-const PATHS = [
-  ...[
-    '/orders/7',
-    '/orders/7',
-    '/orders',
-    '/orders/a%20b',
-    '/admin/users',
-    '/admin',
-    '/public/x',
-    '/public/x',
-    '/socket',
-    '/cross/x',
-  ],
-  ...[
-    '/orders%2f7',
-    '/%6frders/7',
-    '/public/../admin/users',
-    '/public/%2e%2e/admin',
-    '/public//admin',
-    '//admin',
-    '/public/..;/admin',
-  ],
-  ...[
-    '/ORDERS/7',
-    '/orders/%C3%A9',
-    '/orders/%ff',
-    '/orders/7;v=1',
-    '/orders/a#b',
-    '/socket/',
-    '/nowhere',
-    '/',
-    '*',
-    '/orders\\7',
-  ],
-];
-const PATH_ENDS = [
-  '/',
-  '/.',
-  '/..',
-  '//',
-  '%00',
-  '%0d%0aX-Consumer-Id:%20root',
-  '/%7Euser',
-  '/a%2Fb',
-  '/:b@c',
-  "/!$&'()+,=",
-  '%',
-  '\xe9',
-];
-const PARAMETERS = [
-  ...[
-    'a=1',
-    'api_key=canary-alpha-7Q2mXb91',
-    'api_key=canary%2Dgamma%2D2Lp8Yd64',
-    'api%5Fkey=canary-alpha-7Q2mXb91',
-    'API_KEY=x',
-  ],
-  ...[
-    'api_key',
-    'api_key=',
-    '=',
-    '',
-    '?',
-    '/../admin',
-    '%3Fapi_key=z',
-    'b=%zz',
-    'c=%c3',
-    'd=;api_key=canary-beta-5Zk0Wc37',
-  ],
-];
-const ODD_FORMS = [
-  ...[
-    'http://shop.example/orders/7',
-    'http://SHOP.example/orders/7',
-    'http://other.example/orders/7',
-    'https://shop.example',
-    'shop.example:443',
-  ],
-  ...[
-    'http://shop.example',
-    'http://user@shop.example/orders/7',
-    'http://shop.example?x',
-    'ftp://shop.example/orders/7',
-    'orders/7',
-    '?a',
-    '#',
-  ],
-];
-const HOSTS = [
-  'Host: other.example',
-  'Host:',
-  'Host: a b',
-  'Host: shop.example, other',
-  'Host: [::1]:80',
-  'X-No-Host: 1',
-  'Host: shop.example:99999',
-];
-const PLACES = [
-  ...[
-    'X-Api-Key: KEY',
-    'X-Api-Key: KEY',
-    'x-api-key: KEY',
-    'X-API-KEY:KEY',
-    'Authorization: Bearer KEY',
-    'authorization: bearer KEY',
-  ],
-  ...[
-    'Authorization: Basic KEY',
-    'X_Api_Key: KEY',
-    'X-Api-Key : KEY',
-    'X-Api-Key:  KEY \t',
-    'Authorization: Bearer  KEY',
-    'Authorization: Bearer KEY, KEY',
-  ],
-  ...[
-    'Proxy-Authorization: Bearer KEY',
-    'Authorization:Bearer\tKEY',
-    'X-Api-Key: KEY, KEY',
-    'X-Api-Key:\r\n KEY',
-    'Cookie: x-api-key=KEY',
-    'Authorization: KEY',
-  ],
-];
-const STRANGERS = [
-  '',
-  'nobody-knows-this-key',
-  `ptc_live_${'a'.repeat(49)}`,
-  'x'.repeat(513),
-  'caf\xe9'.repeat(5),
-  '\x01'.repeat(20),
-  'null',
-];
-const EXTRA = [
-  ...[
-    'X-Consumer-Id: root',
-    'X_Consumer_Id: root',
-    'x.consumer.id: root',
-    'X-CREDENTIAL-IDENTIFIER: gamma',
-    'X-Consumer-Groups: admin',
-  ],
-  ...[
-    'X-Authenticated-Scope: *',
-    'X_Authenticated-Scope: *',
-    'X-Forwarded-For: 10.0.0.1',
-    'X-Forwarded-Host: evil',
-    'X_Forwarded_For: 1.1.1.1',
-  ],
-  ...[
-    'Forwarded: for=1.2.3.4',
-    'X-Forwarded: yes',
-    'X-Real-IP: 10.0.0.1',
-    'X-Original-URL: /admin',
-    'X-Rewrite-URL: /admin',
-    'X-HTTP-Method-Override: DELETE',
-  ],
-  ...[
-    'Connection: close',
-    'Connection: keep-alive, X-Consumer-Id',
-    'Connection: X-Request-Id, X-Forwarded-For, Host',
-    'Keep-Alive: timeout=5',
-    'TE: trailers',
-  ],
-  ...[
-    'Proxy-Connection: keep-alive',
-    'X-Request-Id: chosen-by-client',
-    'Trailer: X-Consumer-Id',
-    'Origin: http://a',
-    'Access-Control-Request-Method: PUT',
-  ],
-  ...[
-    'Accept: */*',
-    'Cookie: a=b; c=d',
-    'User-Agent: "\x7f"',
-    'User-Agent: line\\nbreak {"level":"error"}',
-    'X-Empty:',
-    'X-Long: '.padEnd(2000, 'l'),
-    'X-Utf: \xc3\xa9',
-  ],
-  ...[
-    'traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
-    'Range: bytes=0-1',
-    'If-None-Match: *',
-    'Upgrade: websocket',
-    'HTTP2-Settings: AAMAAABkAAQ',
-  ],
-];
-const CONNECTIONS = [
-  'Connection: Upgrade',
-  'Connection: upgrade, keep-alive',
-  'Connection: Upgrade, X-Api-Key',
-  'Connection: close',
-];
-const PROTOCOLS = ['websocket', 'websocket', 'WebSocket', 'h2c', 'websocket, h2c', 'TLS/1.0', '', 'websocket/13'];
-const WS_KEY = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
-const BEHIND = ['\x81\x05hello', 'GET /admin/users HTTP/1.1\r\nHost: shop.example\r\n\r\n', '\0\0\0', '\r\n\r\n'];
-const EXPECTS = [
-  'Expect: 100-continue',
-  'Expect: 100-Continue',
-  'Expect: 100-continue, x',
-  'Expect: 200-ok',
-  'Expect:',
-];
-const BODIES = ['body ', '\r\n', '0\r\n\r\n', 'GET /admin/users HTTP/1.1\r\nHost: x\r\n\r\n', '\0\xff', 'a'];
-const EXTENSIONS = ['', '', '', '', ';a', ';a=b', ';a="b;c"', ' ;a=b', '; a = b', ';', ' ', ';a="\r"', ';a=\n'];
-const TRAILERS = [
-  'X-Consumer-Id: root',
-  'X-Sum: 1',
-  'Content-Length: 3',
-  'X-Api-Key: canary-gamma-2Lp8Yd64',
-  'Host: x',
-  ' folded',
-];
-const FRAMINGS = [
-  ...[
-    'Content-Length: LENGTH',
-    'Transfer-Encoding: chunked',
-    'Transfer-Encoding: xchunked',
-    'Transfer-Encoding: chunked, identity',
-  ],
-  ...[
-    'Transfer-Encoding: identity',
-    'Transfer-Encoding:',
-    'Transfer-Encoding: \tchunked',
-    'Transfer-Encoding: "chunked"',
-    'Transfer_Encoding: chunked',
-  ],
-  ...[
-    'Content-Length: +LENGTH',
-    'Content-Length: LENGTH, LENGTH',
-    'Content-Length: 0LENGTH',
-    'Content-Length: LENGTH ',
-    'Content_Length: 0',
-    'Content-Length: 0',
-  ],
-  ...[
-    'Content-Length: -1',
-    'Content-Length:',
-    'Content-Length: 1e1',
-    'Content-Length: 99999999999999999999',
-    'Transfer-Encoding: chunked;q=1',
-  ],
-];

@@ -5,7 +5,7 @@ import { strictAnswerAt } from '../strict/answers.ts';
 import { type Fields, optionsOf, valuesOf } from '../strict/lines.ts';
 import { strictRequests, type StrictRequest } from '../strict/requests.ts';
 import { type Authorised, authorised, evenName } from './authority.ts';
-import { IDENTITY, KEYS } from './scene.ts';
+import { IDENTITY, type SceneKey } from './scene.ts';
 import type { Witnessed } from './witness.ts';
 
 /** All that one case left behind. */
@@ -98,13 +98,16 @@ const CUT_SHORT: ReadonlySet<string> = new Set(['body_too_large', 'request_timeo
 
 /** Fields that the gateway adds or the hop needs; all else has to be the client's, in its order. */
 const OURS = new Set([
-  ...['host', 'connection', 'upgrade', 'content-length', 'transfer-encoding', 'x-request-id'],
-  ...[
-    'x-forwarded-for',
-    'x-forwarded-proto',
-    'x-forwarded-host',
-    ...Object.values(IDENTITY).map((name) => name.toLowerCase()),
-  ],
+  'host',
+  'connection',
+  'upgrade',
+  'content-length',
+  'transfer-encoding',
+  'x-request-id',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  ...Object.values(IDENTITY).map((name) => name.toLowerCase()),
 ]);
 
 function fieldDifference(fields: Fields, may: Authorised, peer: string): string | undefined {
@@ -135,7 +138,7 @@ function fieldDifference(fields: Fields, may: Authorised, peer: string): string 
   return undefined;
 }
 
-function identityOf(key: (typeof KEYS)[number]): Readonly<Record<string, string>> {
+function identityOf(key: SceneKey): Readonly<Record<string, string>> {
   const { owner, key: id, roles, scopes } = IDENTITY;
   return {
     [owner.toLowerCase()]: key.owner,

@@ -28,8 +28,8 @@ class ConfigurationSession implements FuzzSession {
         if (last) found.push({ index, ...last });
         resolve(found);
       };
-      const hangs = async (): Promise<void> => {
-        await worker.terminate();
+      const hangs = (): void => {
+        void worker.terminate();
         this.#worker = startWorker();
         over({ rule: 'a file is judged within a second', detail: `not even within ${HANGING_MS} ms` });
       };

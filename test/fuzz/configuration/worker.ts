@@ -9,7 +9,9 @@ export type WorkerMessage =
   | { readonly kind: 'broken'; readonly index: number; readonly rule: string; readonly detail: string }
   | { readonly kind: 'done' };
 
-parentPort!.on('message', async (cases: readonly FuzzCase[]) => {
+parentPort!.on('message', (cases: readonly FuzzCase[]) => void judgeAll(cases));
+
+async function judgeAll(cases: readonly FuzzCase[]): Promise<void> {
   const tell = (message: WorkerMessage): void => parentPort!.postMessage(message);
   for (const [index, { parts }] of cases.entries()) {
     tell({ kind: 'begun', index });
@@ -17,4 +19,4 @@ parentPort!.on('message', async (cases: readonly FuzzCase[]) => {
     if (verdict) tell({ kind: 'broken', index, ...verdict });
   }
   tell({ kind: 'done' });
-});
+}

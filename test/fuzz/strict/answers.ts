@@ -10,7 +10,7 @@ export interface StrictAnswer {
   readonly end: number;
 }
 
-const STATUS_LINE = /^HTTP\/(1\.[01]) ([1-5]\d\d)(?: [^\0-\x08\x0a-\x1f\x7f]*)?$/;
+const STATUS_LINE = /^HTTP\/(1\.[01]) ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/;
 
 /**
  * Reads the final answer at a place, and the interim ones before it.

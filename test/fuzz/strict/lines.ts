@@ -13,14 +13,14 @@ export interface Section {
 /** There is not enough text, or it cannot be read. */
 export type Unread = 'incomplete' | 'invalid';
 
-const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\0-\x08\x0a-\x1f\x7f]*?)[ \t]*$/;
+const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*$/;
 
 /** A line up to its CRLF, and where the next begins. */
 export function lineAt(text: string, at: number): { readonly line: string; readonly end: number } | Unread {
   const end = text.indexOf('\r\n', at);
-  if (end === -1) return /[\n\0]|\r[^]/.test(text.slice(at)) ? 'invalid' : 'incomplete';
+  if (end === -1) return /\n|\r[^]/.test(text.slice(at)) || text.includes('\0', at) ? 'invalid' : 'incomplete';
   const line = text.slice(at, end);
-  return /[\r\n\0]/.test(line) ? 'invalid' : { line, end: end + 2 };
+  return /[\r\n]/.test(line) || line.includes('\0') ? 'invalid' : { line, end: end + 2 };
 }
 
 /** Field lines up to the empty line (RFC 9112 section 5; no folding). */
@@ -60,7 +60,7 @@ export interface Body {
   readonly state: 'whole' | Unread;
 }
 
-const CHUNK = /^([0-9A-Fa-f]{1,12})(?:[ \t]*;[^\0-\x08\x0a-\x1f\x7f]*)?$/;
+const CHUNK = /^([0-9A-Fa-f]{1,12})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?$/;
 
 /** A chunked body (RFC 9112 section 7.1); as much of it as can be read. */
 export function chunkedAt(text: string, start: number): Body {
