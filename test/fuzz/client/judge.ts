@@ -185,12 +185,10 @@ function judgeAnswers({ received, isReset, lines }: Trace, asked: readonly Stric
 /** What could not be read may have been a HEAD, to which an answer has no body. */
 function answerAt(received: string, at: number, request: StrictRequest | undefined) {
   const answer = strictAnswerAt(received, at, request?.method ?? 'GET', true);
-  if (
-    request !== undefined ||
-    (typeof answer !== 'string' && answer.end === received.length && answer.state === 'whole')
-  )
-    return answer;
-  return strictAnswerAt(received, at, 'HEAD', true);
+  if (request !== undefined) return answer;
+  const isRead = typeof answer !== 'string' && answer.state === 'whole';
+  const isFollowedWell = isRead && (answer.end === received.length || received.startsWith('HTTP/1.1 ', answer.end));
+  return isFollowedWell ? answer : strictAnswerAt(received, at, 'HEAD', true);
 }
 
 /** No request is logged twice, none that was not made, and no line holds a key. */
