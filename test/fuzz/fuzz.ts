@@ -27,22 +27,26 @@ export async function fuzz(run: FuzzRun): Promise<readonly Discovery[]> {
   const told = setInterval(() => say(progressLine(campaigns, elapsedMs())), PROGRESS_MS);
   try {
     const [first] = campaigns;
-    if (kept !== null) await first?.replay(kept.cases, null);
-    else if (run.caseNumber !== null) await first?.replay([first.caseOf(run.caseNumber)], run.caseNumber);
-    else await takeTurns(campaigns, signal, () => elapsedMs() >= run.seconds * 1000);
+    if (first && kept !== null) await first.replay(kept.cases, null);
+    else if (first && run.caseNumber !== null) await first.replay([first.caseOf(run.caseNumber)], run.caseNumber);
+    else await takeTurns(campaigns, run, () => elapsedMs() >= run.seconds * 1000);
+    if (first?.discovery && (kept !== null || run.caseNumber !== null)) say(tellDiscovery(first.discovery));
   } finally {
     clearInterval(told);
     for (const campaign of campaigns) await campaign.close();
   }
   const found = campaigns.flatMap(({ discovery }) => discovery ?? []);
-  for (const discovery of found) say(tellDiscovery(discovery));
   say(progressLine(campaigns, elapsedMs()));
   if (run.isJson) say(summary(campaigns, seed, elapsedMs()));
   return found;
 }
 
 /** A batch each in turn; one that has found something rests. */
-async function takeTurns(campaigns: readonly Campaign[], signal: AbortSignal, isTimeUp: () => boolean): Promise<void> {
+async function takeTurns(
+  campaigns: readonly Campaign[],
+  { signal, say }: Pick<FuzzRun, 'signal' | 'say'>,
+  isTimeUp: () => boolean,
+): Promise<void> {
   try {
     for (;;) {
       const going = campaigns.filter(({ discovery }) => discovery === null);
@@ -50,6 +54,7 @@ async function takeTurns(campaigns: readonly Campaign[], signal: AbortSignal, is
       for (const campaign of going) {
         if (signal.aborted) return;
         await campaign.step();
+        if (campaign.discovery) say(tellDiscovery(campaign.discovery));
       }
     }
   } catch (fault) {

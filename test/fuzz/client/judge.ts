@@ -154,6 +154,8 @@ function judgeAnswers({ received, isReset, lines }: Trace, asked: readonly Stric
   const ids = new Set(lines.map((line) => line['requestId']));
   let count = 0;
   for (let at = 0; at < received.length; count++) {
+    // A connection may be cut before an answer, for what stands behind its request; a 100 Continue is none.
+    if (/^(?:HTTP\/1\.1 100 Continue\r\n\r\n)+$/.test(received.slice(at))) return undefined;
     const answer = answerAt(received, at, asked[count]);
     if (typeof answer === 'string' || answer.state !== 'whole')
       return {
