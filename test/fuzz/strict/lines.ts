@@ -60,7 +60,7 @@ export interface Body {
   readonly state: 'whole' | Unread;
 }
 
-const CHUNK = /^([0-9A-Fa-f]{1,12})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?$/;
+const CHUNK = /^([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?$/;
 
 /** A chunked body (RFC 9112 section 7.1); as much of it as can be read. */
 export function chunkedAt(text: string, start: number): Body {
