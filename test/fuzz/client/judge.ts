@@ -184,13 +184,17 @@ function judgeAnswers({ received, isReset, lines }: Trace, asked: readonly Stric
   return undefined;
 }
 
-/** What could not be read may have been a HEAD, to which an answer has no body. */
+/**
+ * What could not be read may have been a HEAD, to which an answer has no body; and a parser that gives up in the midst
+ * of a request line may not know yet that it is one.
+ */
 function answerAt(received: string, at: number, request: StrictRequest | undefined) {
   const answer = strictAnswerAt(received, at, request?.method ?? 'GET', true);
-  if (request !== undefined) return answer;
   const isRead = typeof answer !== 'string' && answer.state === 'whole';
-  const isFollowedWell = isRead && (answer.end === received.length || received.startsWith('HTTP/1.1 ', answer.end));
-  return isFollowedWell ? answer : strictAnswerAt(received, at, 'HEAD', true);
+  if (isRead && (answer.end === received.length || received.startsWith('HTTP/1.1 ', answer.end))) return answer;
+  if (request === undefined) return strictAnswerAt(received, at, 'HEAD', true);
+  const isRefusal = isRead && answer.status === 400 && optionsOf(answer.fields, 'connection').includes('close');
+  return isRefusal ? strictAnswerAt(received, at, 'GET', true) : answer;
 }
 
 /** No request is logged twice, none that was not made, and no line holds a key. */
