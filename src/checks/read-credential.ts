@@ -16,7 +16,7 @@ export function readCredential(places: CredentialPlaces, rawHeaders: readonly st
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]!;
     let found: string | undefined;
-    if (isField(name, places.header)) found = rawHeaders[at + 1]!.trim();
+    if (isField(name, places.header)) found = withoutBlanks(rawHeaders[at + 1]!);
     if (places.acceptsBearer && isField(name, 'authorization')) {
       authorizations++;
       found ??= bearerIn(rawHeaders[at + 1]!);
@@ -41,10 +41,23 @@ const BEARER = 'bearer';
 
 /** What follows the scheme; undefined for another scheme. */
 function bearerIn(field: string): string | undefined {
-  const value = field.trim();
+  const value = withoutBlanks(field);
   if (value.slice(0, BEARER.length).toLowerCase() !== BEARER) return undefined;
   const next = value.charAt(BEARER.length);
-  return next === '' || next === ' ' || next === '\t' ? value.slice(BEARER.length).trim() : undefined;
+  return next === '' || next === ' ' || next === '\t' ? withoutBlanks(value.slice(BEARER.length)) : undefined;
+}
+
+/** Blanks and tabs around a value are none of it (RFC 9110 section 5.6.3); other white space, as 0xA0, is, and `trim` takes it. */
+function withoutBlanks(value: string): string {
+  let from = 0;
+  let to = value.length;
+  while (from < to && isBlank(value.charCodeAt(from))) from++;
+  while (to > from && isBlank(value.charCodeAt(to - 1))) to--;
+  return to - from === value.length ? value : value.slice(from, to);
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
 }
 
 /** Values of a parameter in a canonical query, one character a byte like a field's value. */
