@@ -23,7 +23,7 @@ export function lingerAndClose(request: IncomingMessage, lingerMs: number = BOUN
   destroyLater(socket, lingerMs);
 }
 
-/** Ends a connection for writing at once and altogether a little later. */
+/** Ends a connection for writing at once, if that has not been done, and altogether a little later. */
 export function endAndClose(socket: Socket, lastBytes: string): void {
   socket.on('error', ignore);
   // An answer may have ended it already: to write then, be it nothing, would destroy it, and reset what the client reads.

@@ -34,6 +34,11 @@ export class Connection {
     return this.answers.length === 0 && !this.isUpgraded;
   }
 
+  /** Whether one of its answers is the last: a request behind that is not processed, also where that answer still waits. */
+  get isEnding(): boolean {
+    return this.socket.writableEnded || this.answers.some(({ isLast }) => isLast);
+  }
+
   began(answer: LeanResponse): void {
     clearTimeout(this.drainTimer);
     this.#idleLooks = 0;

@@ -335,5 +335,6 @@ function denialOfMalformed(code: Code, excerpt: string, policy: Policy): { denia
   return { denial: deny(code as Exclude<Code, 'key_invalid'>, { detail: 'parser' }), method };
 }
 
-const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) (\/[\x21-\x7e]*)([^\r\n]*)/;
+/** A target that is no path counts as none, but who asked by HEAD still gets no body. */
+const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) (?:(\/[\x21-\x7e]*)|[\x21-\x7e]+(?= HTTP\/1\.))([^\r\n]*)/;
 const HOST_FIELD = /\r\nhost:[ \t]*([^\r\n]*?)[ \t]*\r\n/i;

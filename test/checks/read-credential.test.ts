@@ -72,3 +72,10 @@ test('a header that is called Authorization by configuration is taken as it stan
   assert.equal(read([['Authorization', 'a-key']], places), 'a-key');
   assert.equal(read([['Authorization', 'Bearer a-key']], places), 'Bearer a-key');
 });
+
+test('only blanks and tabs around a key are none of it: with any other white space it is another text', () => {
+  for (const space of ['\u00a0', '\u000b', '\u000c']) {
+    assert.equal(read([['x-api-key', `a-key${space}`]]), `a-key${space}`);
+    assert.equal(read([['authorization', `Bearer ${space}a-key`]]), `${space}a-key`);
+  }
+});
