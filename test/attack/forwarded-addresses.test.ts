@@ -157,13 +157,13 @@ attackClass({
   compares,
   check: keepsAddresses,
   known: [
-    says(ALLOWED, 'X-Forwarded-For: 10.0.0.1', [403], 'OWASP WSTG-INPV-17, Express trust proxy'),
+    says(ALLOWED, 'X-Forwarded-For: 10.0.0.1', [403], 'Express, trust proxy'),
     says(ALLOWED, 'X-Real-IP: 10.0.0.1', [403], 'CVE-2022-24112 (Apache APISIX)'),
     ...SPEAKERS.slice(1).map((name) =>
       says(ALLOWED, `${name}: 10.0.0.1`, [403], 'adam-p, The perils of the real client IP, 2022'),
     ),
     says(ALLOWED, 'Forwarded: for=10.0.0.1;by=127.0.0.1', [403], 'RFC 7239 section 8.1'),
-    says(DENIED, 'X-Forwarded-For: 10.0.0.1', [200], 'Express trust proxy'),
+    says(DENIED, 'X-Forwarded-For: 10.0.0.1', [200], 'Express, trust proxy'),
     says(DENIED, 'X-Real-IP: 10.0.0.1\r\nTrue-Client-IP: 10.0.0.1', [200], 'CVE-2022-24112 (Apache APISIX)'),
   ],
   generate,
