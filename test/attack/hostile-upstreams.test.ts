@@ -78,7 +78,7 @@ describe(`attacks: ${NAME}`, () => {
         );
       }
     }
-    assert.deepEqual(faultsOf(arena), []);
+    assert.deepEqual(faultsOf(arena, false), []);
     found(t, {
       attackClass: NAME,
       known: HOSTILE_ANSWERS.length * (2 * PLACES.length + 1),
