@@ -34,6 +34,11 @@ export class Connection {
     return this.answers.length === 0 && !this.isUpgraded;
   }
 
+  /** Whether an answer has said that it is the last, be it that it has not ended yet. */
+  get isEnding(): boolean {
+    return this.socket.writableEnded || this.answers.some((answer) => answer.saysClose);
+  }
+
   began(answer: LeanResponse): void {
     clearTimeout(this.drainTimer);
     this.#idleLooks = 0;

@@ -37,6 +37,8 @@ export class LeanResponse extends ServerResponse {
   owner: ResponseOwner | null = null;
   /** Whether it went the short way to its end. */
   isWhole = false;
+  /** Whether its head has said that the connection ends with it. */
+  saysClose = false;
   /** Whether Node watches its connection. */
   #isNodes = false;
   /** The body's length that a head of ours tells, bytes; -1 where Node wrote the head. */
@@ -54,6 +56,7 @@ export class LeanResponse extends ServerResponse {
       (this as unknown as Internals)._keepAliveTimeout = BOUNDS.keepAliveTimeoutMs;
       super.writeHead(status, reason as string, fields as string[]);
     }
+    this.saysClose = (this as unknown as Internals)._last;
     // What waits in the queue is a 100 Continue; Node would put the head in front of it.
     if (this.#isWaitingBehind()) this.flushHeaders();
     return this;

@@ -128,7 +128,7 @@ class NodeListener implements Listener {
   #begun(request: IncomingMessage, response: LeanResponse): Connection | undefined {
     const connection = this.#connections.get(request.socket);
     // An answer has said that it is the last: what comes behind it is not processed (RFC 9112 section 9.6).
-    if (!connection || connection.socket.writableEnded) {
+    if (!connection || connection.isEnding) {
       request.resume();
       return undefined;
     }
