@@ -111,7 +111,7 @@ attackClass({
     presents(`x-api-key: ${reader}`, 200, ONE),
     presents(`x-api-key: ${reader}\r\nx-api-key: ${reader}`, 400, ONE),
     presents(`x-api-key: ${reader}\r\nX-API-KEY: ${admin}`, 400, ONE),
-    presents(`x-api-key: ${admin}\r\nAuthorization: Bearer ${reader}`, 400, 'Kong issue, several auth plugins'),
+    presents(`x-api-key: ${admin}\r\nAuthorization: Bearer ${reader}`, 400, ONE),
     presents(`Authorization: Bearer ${reader}\r\nAuthorization: Bearer ${reader}`, 400, 'RFC 9110 section 11.6.2'),
     presents(`Authorization: Basic YTpi\r\nAuthorization: Bearer ${reader}`, 400, 'RFC 9110 section 11.6.2'),
     presents(`Authorization: Bearer ${reader}, Basic YTpi`, 401, 'RFC 9110 section 11.6.2'),

@@ -140,7 +140,7 @@ attackClass({
     passes('/%6Fpen/%61%7E', CASES, '/open/a~'),
     refused('/%61dmin/a', CASES, [403]),
     refused('/ADMIN/a', CASES, [404]),
-    refused('/admin./a', 'CWE-46', [404]),
+    refused('/admin./a', 'CWE-42', [404]),
     refused('/admin%20/a', 'CWE-46', [404]),
     refused(`http://${HOST}/admin/a`, 'RFC 9112 section 3.2.2', [403]),
     refused('http://other.test/open/a', 'RFC 9112 section 3.2.2'),

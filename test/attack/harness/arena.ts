@@ -20,6 +20,14 @@ export const READER = { id: 'reader', owner: 'acme', scopes: 'open:read' } as co
 /** The Host field that cases send. */
 export const HOST = 'gateway.test';
 
+/** What there is to use. */
+export const ROUTES: Settings = {
+  open: { path: '/open/**', upstream: 'main', scopes: ['open:read'], maxBody: '64KiB' },
+  socket: { path: '/socket/**', upstream: 'main', scopes: ['open:read'], upgrade: ['websocket'] },
+  admin: { path: '/admin/**', upstream: 'main', scopes: ['admin:write'] },
+  public: { path: '/public/**', upstream: 'main', access: 'public' },
+};
+
 export interface Arena {
   readonly gateway: GatewayProcess;
   readonly recorder: Recorder;
@@ -27,15 +35,16 @@ export interface Arena {
   close(): Promise<void>;
 }
 
-/** Starts everything. @param own changes to the configuration, by its top-level fields; routes are added */
-export async function openArena(own: Settings = {}): Promise<Arena> {
+/** Starts everything. @param own changes to the configuration, by its top-level fields; may be made of the recorder's origin */
+export async function openArena(own: Settings | ((origin: string) => Settings) = {}): Promise<Arena> {
   const scene = await Scene.open('sqlite');
   try {
     const recorder = await startRecorder();
     scene.onClose(() => recorder.close());
-    const usual = settings(recorder.origin);
-    const routes = { ...(usual['routes'] as Settings), ...(own['routes'] as Settings | undefined) };
-    const gateway = await scene.gateway({ ...usual, ...own, routes });
+    const gateway = await scene.gateway({
+      ...settings(recorder.origin),
+      ...(typeof own === 'function' ? own(recorder.origin) : own),
+    });
     await scene.importKeys(gateway, [
       { id: READER.id, owner: READER.owner, secret: KEYS.reader, scopes: [READER.scopes] },
       { id: 'admin', owner: 'root', secret: KEYS.admin, scopes: ['*'] },
@@ -54,12 +63,7 @@ function settings(origin: string): Settings {
     upstreams: { main: { targets: [origin] } },
     // Every case fails on purpose, and all come from one address.
     guard: { failures: 1_000_000, per: '1m', block: '1s' },
-    routes: {
-      open: { path: '/open/**', upstream: 'main', scopes: ['open:read'], maxBody: '64KiB' },
-      socket: { path: '/socket/**', upstream: 'main', scopes: ['open:read'], upgrade: ['websocket'] },
-      admin: { path: '/admin/**', upstream: 'main', scopes: ['admin:write'] },
-      public: { path: '/public/**', upstream: 'main', access: 'public' },
-    },
+    routes: ROUTES,
   };
 }
 
@@ -81,10 +85,12 @@ export async function settled({ gateway, recorder }: Arena): Promise<void> {
   }, LOOKS);
 }
 
-/** What the process has said of itself that it should not have had to. */
-export function faultsOf({ gateway }: Arena): string[] {
-  const bugs = gateway.log.filter(
-    (line) => Number(line['level']) >= 50 || line['level'] === 'error' || line['status'] === 500,
+/** What the process has said of itself that it should not have had to. @param isUpstreamRight whether no 5xx is to be expected */
+export function faultsOf({ gateway }: Arena, isUpstreamRight = true): string[] {
+  const bugs = gateway.log.filter((line) =>
+    isUpstreamRight || line['msg'] !== 'request'
+      ? line['level'] === 'error' || line['level'] === 'fatal' || line['status'] === 500
+      : line['reason'] === 'internal_error',
   );
   return [...gateway.stray, ...bugs.map((line) => JSON.stringify(line))];
 }

@@ -4,8 +4,8 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { StrictReader, type StrictHead, valuesOf } from './strict-requests.ts';
 
-/** Where the attack stands: instead of an answer, behind a proper one, or on the connection that it left idle. */
-export type Place = 'instead' | 'behind' | 'idle';
+/** Where the attack stands: instead of an answer, behind a proper one, on the connection that it left idle, or before the request's body was read. */
+export type Place = 'instead' | 'behind' | 'idle' | 'early';
 
 export interface Attack {
   readonly bytes: Buffer;
@@ -19,8 +19,10 @@ export interface HostileUpstream {
   readonly port: number;
   /** How requests to a target that ends with /attack are answered from now on. */
   attack: Attack;
-  /** Resolves when the attack's bytes were written. */
+  /** Whether the attack's bytes were written. */
   readonly done: () => boolean;
+  /** Targets of the requests since {@link refresh}, by connection. */
+  readonly carried: () => readonly (readonly string[])[];
   /** Closes all connections, so that the next request comes on a fresh one. */
   refresh(): void;
   close(): Promise<void>;
@@ -34,22 +36,32 @@ export function ownAnswer(method: string, target: string, key: string): string {
 export async function startHostileUpstream(): Promise<HostileUpstream> {
   const open = new Set<Socket>();
   let isDone = false;
+  let carried: string[][] = [];
   const serve = async (socket: Socket): Promise<void> => {
     const reader = new StrictReader();
+    const targets: string[] = [];
+    carried.push(targets);
     let current: StrictHead | undefined;
+    let isAnswered = false;
     for await (const bytes of socket) {
       reader.push(bytes as Buffer);
       for (;;) {
-        current ??= reader.head();
-        if (!current || !reader.body(current)) break;
-        await answer(socket, current);
+        if (!current) {
+          current = reader.head();
+          if (!current) break;
+          targets.push(current.target);
+          isAnswered = upstream.attack.place === 'early' && isAttacked(current);
+          if (isAnswered) await answer(socket, current);
+        }
+        if (!reader.body(current)) break;
+        if (!isAnswered) await answer(socket, current);
         current = undefined;
       }
     }
   };
   const answer = async (socket: Socket, head: StrictHead): Promise<void> => {
     const { attack } = upstream;
-    if (!head.target.endsWith('/attack')) return void socket.write(proper(head));
+    if (!isAttacked(head)) return void socket.write(proper(head));
     if (attack.place === 'behind') {
       socket.write(Buffer.concat([Buffer.from(proper(head)), attack.bytes]));
     } else {
@@ -75,8 +87,10 @@ export async function startHostileUpstream(): Promise<HostileUpstream> {
     port,
     attack: { bytes: Buffer.alloc(0), place: 'instead', then: 'end' },
     done: () => isDone,
+    carried: () => carried,
     refresh: () => {
       isDone = false;
+      carried = [];
       for (const socket of open) socket.destroy();
     },
     close: async () => {
@@ -85,6 +99,10 @@ export async function startHostileUpstream(): Promise<HostileUpstream> {
     },
   };
   return upstream;
+}
+
+function isAttacked({ target }: StrictHead): boolean {
+  return target.endsWith('/attack');
 }
 
 function proper({ method, target, fields }: StrictHead): string {

@@ -28,6 +28,8 @@ export interface Recorder {
   readonly connections: readonly SeenConnection[];
   /** What no strict reader takes for a request, since {@link reset}. */
   readonly flaws: readonly string[];
+  /** Connections that are tunnels still. */
+  openTunnels(): number;
   /** Names what runs now. */
   during: string;
   reset(): void;
@@ -41,11 +43,12 @@ export async function startRecorder(): Promise<Recorder> {
   const requests: SeenRequest[] = [];
   const connections: SeenConnection[] = [];
   const flaws: string[] = [];
-  const open = new Set<Socket>();
+  const open = new Map<Socket, SeenConnection>();
   const server = createServer({ noDelay: true }, (socket) => {
-    open.add(socket);
+    const connection = record(socket);
+    open.set(socket, connection);
     socket.on('error', () => {}).once('close', () => open.delete(socket));
-    connections.push(record(socket));
+    connections.push(connection);
   });
   const record = (socket: Socket): SeenConnection => {
     const reader = new StrictReader();
@@ -94,6 +97,7 @@ export async function startRecorder(): Promise<Recorder> {
     requests,
     connections,
     flaws,
+    openTunnels: () => [...open.values()].filter((connection) => connection.tunnelled()).length,
     during: 'the start',
     reset: () => {
       requests.length = 0;
@@ -101,7 +105,7 @@ export async function startRecorder(): Promise<Recorder> {
       flaws.length = 0;
     },
     close: async () => {
-      for (const socket of open) socket.destroy();
+      for (const socket of open.keys()) socket.destroy();
       await new Promise((resolve) => server.close(resolve));
     },
   };
