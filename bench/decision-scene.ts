@@ -64,7 +64,10 @@ function checksOf({ store, inForce }: Enforcement, peppers: Peppers, leased: Lea
     peppers,
     maxStalenessMs: config.store.maxStaleness,
     lastHeardMs: () => store.changes.lastHeardMs(),
+    awakeSinceMs: () => Number.NEGATIVE_INFINITY,
     now: Date.now,
+    age: Date.now,
+    expiryOf: (key) => policy.expiryOf(key),
     onEvent: () => undefined,
     onTampered: () => undefined,
     onOldPepper: () => undefined,
@@ -94,7 +97,8 @@ const PEER = parseAddress('127.0.0.1')!;
 /** What wrk sends, and a browser's usual fields. */
 const FIELDS = ['Host', 'api.example.com', 'User-Agent', 'bench', 'Accept', '*/*', 'X-Api-Key'] as const;
 
-function newRequest(policy: Policy, key: string): RequestState {
+/** A request with a key, of texts that nobody has read before. */
+export function newRequest(policy: Policy, key: string): RequestState {
   const target = parseTarget(unread(ORDERS), 'api.example.com');
   if ('flaw' in target) throw new Error(`the target is not one: ${target.flaw}`);
   return new RequestState({

@@ -10,6 +10,10 @@ export interface Options {
   readonly connections: number;
   /** Length of the soak. */
   readonly minutes: number;
+  /** Requests, or samples of each class, where a measurement counts them; undefined: as many as it usually takes. */
+  readonly requests: number | undefined;
+  /** What order and texts are made from. */
+  readonly seed: number;
   /** Names, or parts of names, of what is measured; empty for all. */
   readonly only: readonly string[];
 }
@@ -24,6 +28,8 @@ const NUMBERS = {
   rounds: { usual: 3, most: 100 },
   connections: { usual: 64, most: 4_096 },
   minutes: { usual: 10, most: 1_440 },
+  requests: { usual: 0, most: 100_000_000 },
+  seed: { usual: 1, most: 2 ** 31 },
 } as const;
 
 /** @throws {UsageFault} */
@@ -42,6 +48,8 @@ export function parseOptions(words: readonly string[]): Options {
     rounds: whole('rounds', values['rounds']),
     connections: whole('connections', values['connections']),
     minutes: whole('minutes', values['minutes']),
+    requests: whole('requests', values['requests']) || undefined,
+    seed: whole('seed', values['seed']),
     only,
   };
 }
@@ -51,7 +59,15 @@ function parsed(words: readonly string[]) {
   try {
     return parseArgs({
       args: [...words],
-      options: { seconds: text, rounds: text, connections: text, minutes: text, only: text },
+      options: {
+        seconds: text,
+        rounds: text,
+        connections: text,
+        minutes: text,
+        requests: text,
+        seed: text,
+        only: text,
+      },
       allowPositionals: true,
     });
   } catch (fault) {

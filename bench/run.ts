@@ -8,7 +8,9 @@ import { profile } from './measures/profile.ts';
 import { redis } from './measures/redis.ts';
 import { soak } from './measures/soak.ts';
 import { stream } from './measures/stream.ts';
+import { strangers } from './measures/strangers.ts';
 import { targets } from './measures/targets.ts';
+import { timing } from './measures/timing.ts';
 import { wholeJob } from './measures/whole-job.ts';
 import { workers } from './measures/workers.ts';
 import { type Options, parseOptions, UsageFault, WHOLE_JOB } from './options.ts';
@@ -26,6 +28,8 @@ const MEASURES: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   log,
   soak,
   profile,
+  strangers,
+  timing,
   targets,
 };
 

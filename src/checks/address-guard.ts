@@ -1,5 +1,6 @@
 // The guard's memory: failed attempts by source prefix, counted before any look-up and shared through the
 // store, and which sources recently showed a good key.
+import { BoundedMap } from '../core/bounded-map.ts';
 import { BOUNDS } from '../core/bounds.ts';
 import type { GuardRule } from '../core/policy.ts';
 import type { AttemptCounter, Clock } from '../core/ports.ts';
@@ -14,8 +15,8 @@ export interface Attempt<T> {
 }
 
 export class AddressGuard {
-  readonly #rule: GuardRule;
-  readonly #shared: AttemptCounter;
+  #rule: GuardRule;
+  #shared: AttemptCounter;
   readonly #now: Clock;
   readonly #others: GuardTeller;
   readonly #blockedUntil = new BoundedMap<number>(BOUNDS.guardSources);
@@ -24,8 +25,13 @@ export class AddressGuard {
   readonly #failures = new BoundedMap<{ count: number; until: number }>(BOUNDS.guardSources);
   /** Look-ups under way by source; each may yet turn out to be no failure. */
   readonly #pending = new Map<string, Set<Promise<void>>>();
+  /** Sources that are on their way to be blocked. */
+  readonly #blocking = new Map<string, Promise<RefusalMs>>();
 
-  /** @param others told of what the other processes of this gateway should {@link hear} */
+  /**
+   * @param now ms that never go back: a clock that is set must not make a block end or last
+   * @param others told of what the other processes of this gateway should {@link hear}
+   */
   constructor(rule: GuardRule, shared: AttemptCounter, now: Clock, others: GuardTeller = NOBODY) {
     this.#rule = rule;
     this.#shared = shared;
@@ -33,17 +39,25 @@ export class AddressGuard {
     this.#others = others;
   }
 
+  /** Goes on under another rule; who is blocked stays so for the time that was said, and who is known stays known. */
+  adopt(rule: GuardRule, shared: AttemptCounter): void {
+    this.#rule = rule;
+    this.#shared = shared;
+  }
+
   /** Takes in what another process of this gateway has met. */
   hear({ failed, blocked, passed }: GuardNews): void {
     for (const source of passed) this.#goodUntil.set(source, this.#now() + this.#rule.blockMs);
-    for (const [source, untilMs] of blocked)
-      if (!this.isKnownGood(source) && untilMs > this.#now()) this.#blockedUntil.set(source, untilMs);
+    for (const [source, forMs] of blocked) if (!this.isKnownGood(source)) this.#blockLocally(source, forMs);
     for (const [source, count] of failed) {
       const undecided = this.#pending.get(source)?.size ?? 0;
-      const isOver = this.#count(source, count) - undecided >= this.#rule.failures;
-      if (isOver && !this.isKnownGood(source) && this.blockedForMs(source) === 0)
-        this.#blockedUntil.set(source, this.#now() + this.#rule.blockMs);
+      if (this.#count(source, count) - undecided >= this.#rule.failures) void this.#block(source);
     }
+  }
+
+  /** How many sources are remembered: never more than the bound each. */
+  get sizes(): { readonly failures: number; readonly blocked: number; readonly known: number } {
+    return { failures: this.#failures.size, blocked: this.#blockedUntil.size, known: this.#goodUntil.size };
   }
 
   /** How long the source is still blocked, ms; 0 if it is not. Asks nobody. */
@@ -54,7 +68,7 @@ export class AddressGuard {
 
   /** Whether a good key came from the source lately: then others' failures do not block it. */
   isKnownGood(source: string): boolean {
-    return (this.#goodUntil.get(source) ?? 0) > this.#now();
+    return (this.#goodUntil.get(source) ?? -Infinity) > this.#now();
   }
 
   /** Notes a good key. */
@@ -62,19 +76,27 @@ export class AddressGuard {
     const now = this.#now();
     // Refreshed at most once a second: this is on every request's way.
     const until = now + this.#rule.blockMs;
-    const known = this.#goodUntil.get(source) ?? 0;
+    const known = this.#goodUntil.get(source) ?? -Infinity;
     if (known >= until - 1_000) return;
     this.#goodUntil.set(source, until);
     this.#tellPassed(source, now);
   }
 
-  /** Counts a failure that needed no look-up; returns for how long the source is refused from now on. */
-  failed(source: string): RefusalMs {
+  /**
+   * Counts a failure that needed no look-up; says for how long the source is refused from now on. A promise only
+   * for the failure that is the last one: the block is in force when it resolves.
+   */
+  failed(source: string): RefusalMs | Promise<RefusalMs> {
     const count = this.#count(source);
     this.#others.failed(source);
-    const refusedMs = count >= this.#rule.failures ? this.#block(source) : 0;
+    if (count < this.#rule.failures) return 0;
     // The last failure that is granted is answered as such; the block begins behind it.
-    return count > this.#rule.failures ? refusedMs : 0;
+    const isLast = count === this.#rule.failures;
+    if (this.isKnownGood(source)) return isLast ? 0 : this.#rule.blockMs;
+    const blockedMs = this.blockedForMs(source);
+    if (blockedMs > 0) return isLast ? 0 : blockedMs;
+    const blocking = this.#block(source);
+    return isLast ? blocking.then(() => 0) : blocking;
   }
 
   /**
@@ -85,22 +107,24 @@ export class AddressGuard {
   async attempt<T>(source: string, lookUp: () => Promise<T>, isGood: (found: T) => boolean): Promise<Attempt<T>> {
     for (let looks = 0; ;) {
       const undecided = this.#pending.get(source)?.size ?? 0;
-      const count = Math.max(this.#count(source), await this.#shared.count(source));
-      const isOver = count > this.#rule.failures;
-      if (!isOver || this.isKnownGood(source)) {
+      const own = this.#count(source);
+      const { attempts, blockedMs } = await this.#shared.count(source);
+      const count = Math.max(own, attempts);
+      const isOver = blockedMs > 0 || count > this.#rule.failures;
+      if (!isOver || (await this.#isKnownAnywhere(source))) {
         const found = await this.#lookUp(source, lookUp, isGood);
         if (!isGood(found)) {
           this.#others.failed(source);
-          this.#blockBehind(source, count - undecided);
+          await this.#blockBehind(source, count - undecided);
         }
         return { found, refusedMs: isOver ? this.#rule.blockMs : 0 };
       }
-      const blockedMs = this.blockedForMs(source);
-      if (blockedMs > 0) return { found: undefined, refusedMs: blockedMs };
-      const sharedMs = await this.#sharedBlock(source);
-      if (sharedMs > 0) return { found: undefined, refusedMs: sharedMs };
+      // Another gateway's block is taken over.
+      if (blockedMs > 0) this.#blockLocally(source, blockedMs);
+      const refusedMs = this.blockedForMs(source);
+      if (refusedMs > 0) return { found: undefined, refusedMs };
       const pending = this.#pending.get(source);
-      if (!pending && looks >= LOOKS_AT_OTHERS) return { found: undefined, refusedMs: this.#block(source) };
+      if (!pending && looks >= LOOKS_AT_OTHERS) return { found: undefined, refusedMs: await this.#block(source) };
       // Some of those counted are still being looked up, here or by others: a crowd of good keys behind one
       // address is no attack.
       const someSettled = pending ? Promise.race(pending) : elapsed(LOOK_AGAIN_MS);
@@ -114,17 +138,20 @@ export class AddressGuard {
     const settled = Promise.withResolvers<void>();
     const pending = this.#pending.get(source) ?? new Set();
     this.#pending.set(source, pending.add(settled.promise));
+    const settle = () => {
+      pending.delete(settled.promise);
+      if (pending.size === 0 && this.#pending.get(source) === pending) this.#pending.delete(source);
+      settled.resolve();
+    };
     let isForgiven = true;
     try {
       const found = await lookUp();
       isForgiven = isGood(found);
       return found;
     } finally {
-      // A store that did not answer says nothing about the key.
-      if (isForgiven) await this.#forgive(source);
-      pending.delete(settled.promise);
-      if (pending.size === 0) this.#pending.delete(source);
-      settled.resolve();
+      // A store that did not answer says nothing about the key. The answer does not wait for it to take that back.
+      if (isForgiven) void this.#forgive(source).then(settle, settle);
+      else settle();
     }
   }
 
@@ -138,9 +165,11 @@ export class AddressGuard {
 
   /** Twice in the time that it is believed. */
   #tellPassed(source: string, now: number): void {
-    if ((this.#goodToldAt.get(source) ?? -Infinity) > now - this.#rule.blockMs / 2) return;
+    const { blockMs } = this.#rule;
+    if ((this.#goodToldAt.get(source) ?? -Infinity) > now - blockMs / 2) return;
     this.#goodToldAt.set(source, now);
     this.#others.passed(source);
+    void this.#shared.vouch(source, blockMs).catch(() => undefined);
   }
 
   async #forgive(source: string): Promise<void> {
@@ -150,28 +179,43 @@ export class AddressGuard {
   }
 
   /** Blocks the source once it has had its failures; those still being looked up are not counted. */
-  #blockBehind(source: string, counted: number): void {
+  async #blockBehind(source: string, counted: number): Promise<void> {
     const undecided = this.#pending.get(source)?.size ?? 0;
     const failures = Math.max(counted, (this.#failures.get(source)?.count ?? 0) - undecided);
-    if (failures >= this.#rule.failures) this.#block(source);
+    if (failures >= this.#rule.failures) await this.#block(source);
   }
 
-  /** Blocks the source, unless a good key came from it lately: then it is only this attempt that is refused. */
-  #block(source: string): RefusalMs {
+  /** Blocks the source, unless a good key came from it lately, here or elsewhere: then it is only this attempt that is refused. */
+  async #block(source: string): Promise<RefusalMs> {
     if (this.isKnownGood(source)) return this.#rule.blockMs;
-    if (this.blockedForMs(source) === 0) {
-      this.#blockedUntil.set(source, this.#now() + this.#rule.blockMs);
-      this.#others.blocked(source, this.#now() + this.#rule.blockMs);
-      void this.#shared.block(source, this.#rule.blockMs).catch(() => undefined);
-    }
-    return this.blockedForMs(source);
+    const blockedMs = this.blockedForMs(source);
+    if (blockedMs > 0) return blockedMs;
+    const underWay = this.#blocking.get(source);
+    if (underWay) return underWay;
+    const blocking = this.#blockUnlessKnown(source).finally(() => this.#blocking.delete(source));
+    this.#blocking.set(source, blocking);
+    return blocking;
   }
 
-  /** Takes over the block by another gateway; 0 if there is none. */
-  async #sharedBlock(source: string): Promise<RefusalMs> {
-    const blockedMs = await this.#shared.blockedForMs(source);
-    if (blockedMs > 0) this.#blockedUntil.set(source, this.#now() + blockedMs);
-    return blockedMs;
+  async #blockUnlessKnown(source: string): Promise<RefusalMs> {
+    const { blockMs } = this.#rule;
+    if (await this.#isKnownAnywhere(source)) return blockMs;
+    this.#blockLocally(source, blockMs);
+    this.#others.blocked(source, blockMs);
+    void this.#shared.block(source, blockMs).catch(() => undefined);
+    return blockMs;
+  }
+
+  #blockLocally(source: string, forMs: number): void {
+    if (forMs > this.blockedForMs(source)) this.#blockedUntil.set(source, this.#now() + forMs);
+  }
+
+  /** Whether a good key came from the source lately, to this gateway or to another. */
+  async #isKnownAnywhere(source: string): Promise<boolean> {
+    if (this.isKnownGood(source)) return true;
+    const goodMs = await this.#shared.vouchedForMs(source);
+    if (goodMs > 0) this.#goodUntil.set(source, this.#now() + goodMs);
+    return this.isKnownGood(source);
   }
 }
 
@@ -181,24 +225,4 @@ const LOOK_AGAIN_MS = 25;
 
 function elapsed(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** Forgets what was set longest ago when it is full. */
-class BoundedMap<T> {
-  readonly #entries = new Map<string, T>();
-  readonly #most: number;
-
-  constructor(most: number) {
-    this.#most = most;
-  }
-
-  get(key: string): T | undefined {
-    return this.#entries.get(key);
-  }
-
-  set(key: string, value: T): void {
-    this.#entries.delete(key);
-    if (this.#entries.size >= this.#most) this.#entries.delete(this.#entries.keys().next().value!);
-    this.#entries.set(key, value);
-  }
 }

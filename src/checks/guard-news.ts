@@ -5,7 +5,7 @@ import { BOUNDS } from '../core/bounds.ts';
 export interface GuardNews {
   /** Failures by source since the last news. */
   readonly failed: ReadonlyMap<string, number>;
-  /** Sources that were blocked, and until when, ms since the epoch. */
+  /** Sources that were blocked, and for how long from now, ms. */
   readonly blocked: ReadonlyMap<string, number>;
   /** Sources that showed a good key. */
   readonly passed: ReadonlySet<string>;
@@ -14,7 +14,7 @@ export interface GuardNews {
 /** Told by the guard of what other processes should know. */
 export interface GuardTeller {
   failed(source: string): void;
-  blocked(source: string, untilMs: number): void;
+  blocked(source: string, forMs: number): void;
   passed(source: string): void;
 }
 
@@ -42,9 +42,9 @@ export class CollectedNews implements GuardTeller {
     this.#schedule();
   }
 
-  blocked(source: string, untilMs: number): void {
+  blocked(source: string, forMs: number): void {
     if (this.#blocked.size >= this.#most) return;
-    this.#blocked.set(source, untilMs);
+    this.#blocked.set(source, forMs);
     this.#schedule();
   }
 

@@ -2,7 +2,7 @@
 // X-Forwarded-For that is not one.
 import { type Address, parseAddress } from '../core/address.ts';
 import { type Check, deny } from '../core/decision.ts';
-import { fieldValue, fieldValues } from '../core/fields.ts';
+import { fieldValue, fieldValues, withoutSpaceAround } from '../core/fields.ts';
 import type { Accepted, ClientKnown } from '../core/request.ts';
 
 export const identifyClient: Check<Accepted, ClientKnown> = (request, learn) => {
@@ -17,7 +17,7 @@ export const identifyClient: Check<Accepted, ClientKnown> = (request, learn) => 
   if (chain.length === 0) return undefined;
   const believed: Address[] = [];
   for (const entry of chain.join(',').split(',').reverse()) {
-    const address = parseAddress(entry.trim());
+    const address = parseAddress(withoutSpaceAround(entry));
     // What a trusted proxy wrote must be an address; what stands left of an untrusted one is never read.
     if (!address) return deny('ambiguous_request', { detail: 'X-Forwarded-For' });
     believed.unshift(address);

@@ -9,6 +9,7 @@ import { ProxyFront, type Runtime } from '../fronts/proxy.ts';
 import { elapsed } from './elapsed.ts';
 import type { Adopt, Enforcement, InForce } from './enforcement.ts';
 import { refuseWithoutUpstream } from './loaded.ts';
+import { mostConnections } from './most-connections.ts';
 
 export class DataPlane {
   readonly enforcement: Enforcement;
@@ -29,18 +30,21 @@ export class DataPlane {
   }
 
   private constructor(enforcement: Enforcement, runtime: () => Runtime) {
-    const { metrics, log, decide, recorder } = enforcement;
+    const { metrics, log, decide, open, recorder } = enforcement;
     this.enforcement = enforcement;
     this.#runtime = runtime;
+    const { count, advice } = mostConnections();
     this.#listener = createListener(
       new ProxyFront({
         runtime,
         decide,
+        open,
         recorder,
         now: Date.now,
         isDraining: () => this.#listener.isDraining,
         onBug: (bug, requestId) => log.error('a defect ended a request', { requestId, bug }),
       }),
+      { mostConnections: count, onFull: () => log.warn(advice) },
     );
     metrics.supply({ upstreamStates: () => upstreamStates(runtime().upstreams) });
   }

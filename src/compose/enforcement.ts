@@ -9,8 +9,11 @@ import type { ConfigWatch } from '../config/reload.ts';
 import type { Config } from '../config/schema.ts';
 import type { KeyRecord } from '../core/key-record.ts';
 import type { Policy } from '../core/policy.ts';
-import type { Recorder, Store } from '../core/ports.ts';
+import { ageingClock } from '../core/ageing-clock.ts';
+import type { Clock, Lineage, Recorder, Store } from '../core/ports.ts';
+import { Wakefulness } from '../core/wakefulness.ts';
 import { decisionSequence } from '../decide/decide.ts';
+import { OpenExchanges } from '../decide/open-exchanges.ts';
 import type { RequestState } from '../decide/request-state.ts';
 import type { Decision } from '../decide/sequence.ts';
 import { declarationsOf } from '../manage/declarations.ts';
@@ -27,6 +30,7 @@ import { LeasedLimits } from '../stores/leased-limits.ts';
 import { openStore } from '../stores/open.ts';
 import { followConfig } from './follow-config.ts';
 import { startFacts } from './loaded.ts';
+import { sayTaken } from './taken-store.ts';
 import { VERSION } from './version.ts';
 
 /** Where the configuration comes from: a file, which is watched, or an object, which is not. */
@@ -45,6 +49,8 @@ export interface Handed {
   readonly loaded: LoadedConfig;
   readonly peppers: Peppers;
   readonly keyUses: KeyUses;
+  /** How far the other workers have followed the store, which has to be the same for this one. */
+  readonly lineage?: Lineage;
   /** Told of what the guards of the other workers should know. */
   readonly others: GuardTeller;
 }
@@ -62,6 +68,8 @@ export interface Enforcement {
   /** What is in force now. */
   readonly inForce: () => InForce;
   readonly decide: (request: RequestState) => Decision | Promise<Decision>;
+  /** All that was let through and has not ended. */
+  readonly open: OpenExchanges;
   readonly recorder: Recorder;
   readonly metrics: Metrics;
   readonly log: Log;
@@ -101,10 +109,10 @@ export async function createEnforcement(options: EnforcementOptions, adopt: Adop
 
 /** Builds the enforcement of a worker, whose configuration changes only by {@link Enforcement.put}. */
 export function createWorkerEnforcement(handed: Handed, adopt: Adopt): Promise<Enforcement> {
-  const { worker, loaded: first, peppers, keyUses, others } = handed;
+  const { worker, loaded: first, peppers, keyUses, others, lineage } = handed;
   const log = createLog({ level: first.config.log.level, fields: { worker } });
   const metrics = createMetrics({ version: VERSION, nodeVersion: process.versions.node, keyUses });
-  return open({ first, log, metrics, peppers, adopt, others });
+  return open({ first, log, metrics, peppers, adopt, others, ...(lineage && { lineage }) });
 }
 
 function watched(enforcement: Enforcement, watch: ConfigWatch): Enforcement {
@@ -118,19 +126,23 @@ function watched(enforcement: Enforcement, watch: ConfigWatch): Enforcement {
   };
 }
 
-async function open(parts: Omit<Parts, 'store'>): Promise<Enforcement> {
-  const { first, log, metrics } = parts;
+async function open(parts: Omit<Parts, 'store' | 'age'>): Promise<Enforcement> {
+  const { first, log, metrics, lineage } = parts;
   const { url, prefix, timeout } = first.config.store;
+  const age = ageingClock();
   const store = await openStore({
     url,
     prefix,
     timeoutMs: timeout,
     clock: Date.now,
+    feedClock: age,
     observe: metrics.storeObserver,
     warn: (message, fields) => log.warn(message, fields),
+    ...(lineage ? { lineage } : { inform: (message: string, fields?: object) => log.info(message, { ...fields }) }),
   });
+  if (!lineage) void sayTaken(store, log);
   try {
-    return await assemble({ ...parts, store });
+    return await assemble({ ...parts, store, age });
   } catch (fault) {
     metrics.close();
     await store.close();
@@ -144,37 +156,55 @@ interface Parts {
   readonly metrics: Metrics;
   readonly peppers: Peppers;
   readonly store: Store;
+  /** Tells how long something has been believed. */
+  readonly age: Clock;
   readonly adopt: Adopt;
   readonly others: GuardTeller;
+  /** Of a store that others have taken as it is before. */
+  readonly lineage?: Lineage;
 }
 
-async function assemble({ first, log, metrics, peppers, store, adopt, others }: Parts): Promise<Enforcement> {
+async function assemble({ first, log, metrics, peppers, store, age, adopt, others }: Parts): Promise<Enforcement> {
   let inForce = compile(first);
   const requestLog = new RequestLog(log, first.config.log.requests);
   const rehashes = new Set<Promise<void>>();
-  const keys = cachedKeys(first.config, { store, peppers, log, metrics, rehashes, inForce: () => inForce.config });
+  const wakefulness = new Wakefulness({ now: age });
+  const keys = cachedKeys(first.config, {
+    wakefulness,
+    store,
+    age,
+    peppers,
+    log,
+    metrics,
+    rehashes,
+    inForce: () => inForce,
+  });
   const seats = new Seats(store.limits);
-  const limits = new LeasedLimits(store.limits);
-  let guard = newGuard(store, inForce.policy, others);
-  const sequence = () =>
-    decisionSequence({
-      guard,
-      keys,
-      take: (demands, seat) => limits.take(demands, seat),
-      hold: (seat) => seats.hold(seat),
-    });
-  let pipeline = sequence();
+  const limits = new LeasedLimits(store.limits, { now: age });
+  const { guard: rule } = inForce.policy;
+  const guard = new AddressGuard(rule, store.attempts(rule), () => performance.now(), others);
+  const pipeline = decisionSequence({
+    guard,
+    keys,
+    take: (demands, seat) => limits.take(demands, seat),
+    hold: (seat) => seats.hold(seat),
+  });
+  const open = new OpenExchanges({
+    policy: () => inForce.policy,
+    askKey: (id) => keys.ask(id),
+    now: Date.now,
+    onBug: (bug) => log.error('a defect was met while open requests were decided again', { bug }),
+  });
 
   const put = (next: InForce): void => {
     adopt(next);
     metrics.adopt(labelNames(next.config));
     log.setLevel(next.config.log.level);
     requestLog.requests = next.config.log.requests;
-    if (!isSameGuard(next.policy, inForce.policy)) {
-      guard = newGuard(store, next.policy, others);
-      pipeline = sequence();
-    }
+    if (!isSameGuard(next.policy, inForce.policy)) guard.adopt(next.policy.guard, store.attempts(next.policy.guard));
     inForce = next;
+    keys.forgetRefusals();
+    open.reloaded();
   };
 
   put(inForce);
@@ -183,10 +213,14 @@ async function assemble({ first, log, metrics, peppers, store, adopt, others }: 
     keyCounts: () => store.keys.countByState(Date.now()),
     droppedLogLines: () => log.dropped,
   });
-  await store.changes.start((change) => keys.forget(change));
+  await store.changes.start((change) => {
+    keys.forget(change);
+    open.hear(change);
+  });
   return {
     inForce: () => inForce,
     decide: (request) => pipeline.run(request),
+    open,
     recorder: createRecorder(metrics, requestLog),
     metrics,
     log,
@@ -198,6 +232,8 @@ async function assemble({ first, log, metrics, peppers, store, adopt, others }: 
     },
     hear: (news) => guard.hear(news),
     close: async () => {
+      open.close();
+      wakefulness.stop();
       seats.close();
       await limits.close();
       // Each within the store's timeout: a key's first use under a new pepper may be the only one for long.
@@ -219,24 +255,27 @@ function readSource({ config, env }: EnforcementOptions): Promise<LoadedConfig> 
 }
 
 interface CacheParts {
+  readonly wakefulness: Wakefulness;
   readonly store: Store;
+  readonly age: Clock;
   readonly peppers: Peppers;
   readonly log: Log;
   readonly metrics: Metrics;
   /** Keys on their way to the current pepper. */
   readonly rehashes: Set<Promise<void>>;
-  readonly inForce: () => Config;
+  readonly inForce: () => InForce;
 }
 
-function cachedKeys(config: Config, { store, peppers, log, metrics, rehashes, inForce }: CacheParts): CachedKeys {
+function cachedKeys(config: Config, parts: CacheParts): CachedKeys {
+  const { wakefulness, store, age, peppers, log, metrics, rehashes, inForce } = parts;
   const rehash = (record: KeyRecord, digest: string, text: string): void => {
     const service = new KeyService({
       store: store.keys,
       peppers,
       now: Date.now,
       random: randomBytes,
-      prefix: inForce().credentials.prefix,
-      declarations: declarationsOf(inForce()),
+      prefix: inForce().config.credentials.prefix,
+      declarations: declarationsOf(inForce().config),
     });
     const moved = service.rehash(record, digest, text).then(
       () => log.info('a key was moved to the current pepper', { key: record.id }),
@@ -250,7 +289,10 @@ function cachedKeys(config: Config, { store, peppers, log, metrics, rehashes, in
     peppers,
     maxStalenessMs: config.store.maxStaleness,
     lastHeardMs: () => store.changes.lastHeardMs(),
+    awakeSinceMs: () => wakefulness.sinceMs(),
     now: Date.now,
+    age,
+    expiryOf: (key) => inForce().policy.expiryOf(key),
     onEvent: (event) => metrics.cacheEvent(event),
     onTampered: (record) => {
       metrics.tampered();
@@ -260,10 +302,6 @@ function cachedKeys(config: Config, { store, peppers, log, metrics, rehashes, in
     },
     onOldPepper: rehash,
   });
-}
-
-function newGuard(store: Store, { guard }: Policy, others: GuardTeller): AddressGuard {
-  return new AddressGuard(guard, store.attempts(guard), Date.now, others);
 }
 
 function isSameGuard({ guard: a }: Policy, { guard: b }: Policy): boolean {

@@ -29,8 +29,8 @@ export async function createExpressMiddleware({
   const enforcement = await createEnforcement({ config, env }, ({ policy }) => {
     inForce = { policy, headerRules: compileHeaderRules(policy.credentials, policy.identity) };
   });
-  const { decide, recorder, metrics } = enforcement;
-  return Object.assign(createMiddleware({ inForce: () => inForce!, decide, recorder }), {
+  const { decide, open, recorder, metrics } = enforcement;
+  return Object.assign(createMiddleware({ inForce: () => inForce!, decide, open, recorder }), {
     metrics: () => metrics.scrape(),
     reload: () => enforcement.reload(),
     close: () => enforcement.close(),

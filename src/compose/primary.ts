@@ -8,6 +8,7 @@ import type { LoadedConfig } from '../config/load.ts';
 import type { ConfigWatch } from '../config/reload.ts';
 import type { Config } from '../config/schema.ts';
 import { BOUNDS } from '../core/bounds.ts';
+import type { Lineage } from '../core/ports.ts';
 import { createOpsServer, type Readiness } from '../fronts/ops.ts';
 import { compilePolicy } from '../policy/compile.ts';
 import { standardOutletOfProcess } from '../record/log-destination.ts';
@@ -21,6 +22,7 @@ import { elapsed, within } from './elapsed.ts';
 import { followConfig } from './follow-config.ts';
 import type { RunningGateway } from './gateway.ts';
 import { refuseWithoutUpstream, startFacts } from './loaded.ts';
+import { sayTaken } from './taken-store.ts';
 import { workerEnvironment } from './worker-memory.ts';
 import { WorkerSlot } from './worker-slot.ts';
 
@@ -44,8 +46,8 @@ export async function startPrimary({ loaded, env, count }: PrimaryOptions): Prom
   const warn = (message: string, fields?: Record<string, unknown>): void => log.warn(message, fields);
   const peppers = await readPeppers(loaded.config, env, warn);
   log.info('starting', { ...startFacts(loaded), workers: count });
-  await makeStore(loaded.config, warn);
-  const primary = new Primary({ first: shared(loaded, count), env, count, log, peppers });
+  const lineage = await takeStore(loaded.config, log);
+  const primary = new Primary({ first: shared(loaded, count), env, count, log, peppers, lineage });
   try {
     await primary.start();
     return primary;
@@ -61,6 +63,8 @@ interface Parts {
   readonly count: number;
   readonly log: Log;
   readonly peppers: PepperSecrets;
+  /** Of the store as it was taken; undefined if it could not be reached. */
+  readonly lineage: Lineage | undefined;
 }
 
 class Primary implements RunningPrimary {
@@ -71,6 +75,7 @@ class Primary implements RunningPrimary {
   readonly #lines = new Set<Promise<void>>();
   #slots: readonly WorkerSlot[] = [];
   #inForce: LoadedConfig;
+  #lineage: Lineage | undefined;
   #isStopping = false;
   #stopped: Promise<0 | 1> | undefined;
   proxyAddress!: AddressInfo;
@@ -80,6 +85,7 @@ class Primary implements RunningPrimary {
     const { first, env, count, log } = parts;
     this.#parts = parts;
     this.#inForce = first;
+    this.#lineage = parts.lineage;
     this.#metrics = new PrimaryMetrics({
       workers: () => ({
         configured: count,
@@ -136,9 +142,13 @@ class Primary implements RunningPrimary {
       worker,
       log,
       spawn: () => this.#spawn(worker),
-      assignment: () => ({ worker, first, current: this.#inForce, peppers, host, port }),
+      assignment: () => {
+        const lineage = this.#lineage;
+        return { worker, first, current: this.#inForce, peppers, host, port, ...(lineage && { lineage }) };
+      },
       onSnapshot: ({ uses }) => this.#metrics.count(uses),
       onEnd: (text) => this.#metrics.keep(text),
+      onLineage: (lineage) => (this.#lineage = furtherOf(this.#lineage, lineage)),
       onNews: (news) => {
         for (const slot of this.#slots) if (slot.worker !== worker) slot.hear(news);
       },
@@ -231,13 +241,34 @@ function shared({ config, ...rest }: LoadedConfig, count: number): LoadedConfig 
   return { ...rest, config: { ...config, upstreams } };
 }
 
-/** Files and tables of the store are made once, and an unfit store is said once, before there are workers. */
-async function makeStore(
-  { store: { url, prefix, timeout } }: Config,
-  warn: (message: string, fields?: Record<string, unknown>) => void,
-): Promise<void> {
-  const store = await openStore({ url, prefix, timeoutMs: timeout, clock: Date.now, observe: () => {}, warn });
+/**
+ * The store is taken as it is once, for all workers: its files and tables are made, and what is to be said of it is
+ * said. Undefined if it cannot be reached.
+ */
+async function takeStore({ store: { url, prefix, timeout } }: Config, log: Log): Promise<Lineage | undefined> {
+  const store = await openStore({
+    url,
+    prefix,
+    timeoutMs: timeout,
+    clock: Date.now,
+    observe: () => {},
+    warn: (message, fields) => log.warn(message, fields),
+    inform: (message, fields) => log.info(message, fields),
+  });
+  // Where Redis is away, the workers take the store when they see it.
+  await store.ping().then(
+    () => store.changes.start(() => {}),
+    () => {},
+  );
+  if (store.lineage()) await sayTaken(store, log);
+  const lineage = store.lineage();
   await store.close();
+  return lineage;
+}
+
+/** What is known by those who have come further. A store without an epoch gets one. */
+function furtherOf(known: Lineage | undefined, other: Lineage): Lineage {
+  return known && known.epoch !== null && known.generation >= other.generation ? known : other;
 }
 
 /**

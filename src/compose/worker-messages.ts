@@ -2,6 +2,7 @@
 import type { AddressInfo } from 'node:net';
 import type { GuardNews } from '../checks/guard-news.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import type { Lineage } from '../core/ports.ts';
 import type { TakenUses } from '../record/key-uses.ts';
 import type { PepperSecrets } from '../secrets/peppers.ts';
 
@@ -13,6 +14,8 @@ export interface Assignment {
   /** What is in force now. */
   readonly current: LoadedConfig;
   readonly peppers: PepperSecrets;
+  /** What is known of the store, if it was seen yet. */
+  readonly lineage?: Lineage;
   /** Where it listens, beside the other workers. */
   readonly host: string;
   readonly port: number;
@@ -51,4 +54,6 @@ export type FromWorker =
   /** It cannot start: the sentence and exit code of a UserFault, or the text of a defect. */
   | { readonly kind: 'failed'; readonly message: string; readonly exitCode: 1 | 2 | 78 }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Answers[Topic] }
-  | { readonly kind: 'guard'; readonly news: GuardNews };
+  | { readonly kind: 'guard'; readonly news: GuardNews }
+  /** It has followed the store further. */
+  | { readonly kind: 'lineage'; readonly lineage: Lineage };

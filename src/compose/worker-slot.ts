@@ -5,6 +5,7 @@ import type { GuardNews } from '../checks/guard-news.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { BOUNDS } from '../core/bounds.ts';
 import { UserFault } from '../core/fault.ts';
+import type { Lineage } from '../core/ports.ts';
 import type { Log } from '../record/log.ts';
 import { within } from './elapsed.ts';
 import { WorkerLink } from './worker-link.ts';
@@ -21,6 +22,8 @@ export interface SlotOptions {
   /** Told of the last snapshot of a process that has ended. */
   readonly onEnd: (text: string) => void;
   readonly onNews: (news: GuardNews) => void;
+  /** Told how far the process has followed the store. */
+  readonly onLineage?: (lineage: Lineage) => void;
   /** Between two signs of life, ms. */
   readonly pulseMs?: number;
 }
@@ -162,6 +165,9 @@ export class WorkerSlot {
         return;
       case 'guard':
         this.#options.onNews(message.news);
+        return;
+      case 'lineage':
+        this.#options.onLineage?.(message.lineage);
         return;
       case 'answer':
         return;

@@ -1,6 +1,8 @@
 // One of several processes that serve: a data plane, and what its primary asks of it.
 import { CollectedNews } from '../checks/guard-news.ts';
+import { BOUNDS } from '../core/bounds.ts';
 import { UserFault } from '../core/fault.ts';
+import type { Lineage, Store } from '../core/ports.ts';
 import { TalliedUses } from '../record/key-uses.ts';
 import { peppersOf } from '../secrets/peppers.ts';
 import { listenAt } from './addresses.ts';
@@ -70,18 +72,37 @@ export class Worker {
     });
   }
 
-  async #open({ worker, first, current, peppers, host, port }: Assignment): Promise<DataPlane> {
+  async #open({ worker, first, current, peppers, lineage, host, port }: Assignment): Promise<DataPlane> {
     const others = new CollectedNews((news) => this.#tell({ kind: 'guard', news }));
     const plane = await DataPlane.open((adopt) =>
       createWorkerEnforcement(
-        { worker, loaded: first, peppers: peppersOf(peppers), keyUses: this.#uses, others },
+        {
+          worker,
+          loaded: first,
+          peppers: peppersOf(peppers),
+          keyUses: this.#uses,
+          others,
+          ...(lineage && { lineage }),
+        },
         adopt,
       ),
     );
     if (current.hash !== first.hash) plane.enforcement.put(current);
+    this.#tellLineage(plane.enforcement.store);
     const address = await listenAt(first.config.listen.proxy, 'listen.proxy', () => plane.listen(host, port, true));
     this.#tell({ kind: 'listening', address });
     return plane;
+  }
+
+  /** So that who takes this one's place does not take another store for the one that was known. */
+  #tellLineage(store: Store): void {
+    let told: Lineage | undefined;
+    setInterval(() => {
+      const lineage = store.lineage();
+      if (lineage === undefined || (lineage.at === told?.at && lineage.epoch === told.epoch)) return;
+      told = lineage;
+      this.#tell({ kind: 'lineage', lineage });
+    }, BOUNDS.workerLineageMs).unref();
   }
 
   async #answer(message: Extract<ToWorker, { kind: 'ask' }>): Promise<Answers[Topic]> {

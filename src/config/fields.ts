@@ -36,7 +36,7 @@ export function shown(value: unknown): string {
 }
 
 /** A text between quotation marks, cut short and with nothing in it that a terminal would obey. */
-function quoted(value: string): string {
+export function quoted(value: string): string {
   const cut = value.length > 60 ? `${value.slice(0, 60)}…` : value;
   return JSON.stringify(cut.toWellFormed()).replaceAll(/\p{Cc}/gu, '?');
 }

@@ -32,10 +32,27 @@ export class ConfigFault extends UserFault {
   readonly problems: readonly ConfigProblem[];
 
   constructor(problems: readonly ConfigProblem[]) {
-    super(problems.map(formatProblem).join('\n'), 78);
-    this.problems = problems;
+    const told = problems.map(readable);
+    super(told.map(formatProblem).join('\n'), 78);
+    this.problems = told;
   }
 }
+
+/** Names and what the YAML parser repeats may be of any length, and hold what a terminal would obey. */
+function readable(problem: ConfigProblem): ConfigProblem {
+  const { path, message } = problem;
+  return {
+    ...problem,
+    path: path.replaceAll(CONTROL, '?'),
+    message: shortened(message, 2_000).replaceAll(CONTROL, '?'),
+  };
+}
+
+function shortened(text: string, most: number): string {
+  return text.length > most ? `${text.slice(0, most).toWellFormed()}…` : text;
+}
+
+const CONTROL = /\p{Cc}/gu;
 
 /** One problem as `FILE:LINE:COL PATH: what is wrong and what is accepted`. */
 export function formatProblem({ file, line, column, path, message }: ConfigProblem): string {
@@ -48,8 +65,8 @@ export function formatPath(path: Path): string {
   let text = '';
   for (const step of path) {
     if (typeof step === 'number') text += `[${step}]`;
-    else if (PLAIN_STEP.test(step)) text += text === '' ? step : `.${step}`;
-    else text += `[${JSON.stringify(step)}]`;
+    else if (step.length <= 60 && PLAIN_STEP.test(step)) text += text === '' ? step : `.${step}`;
+    else text += `[${JSON.stringify(shortened(step, 60))}]`;
   }
   return text === '' ? '(file)' : text;
 }

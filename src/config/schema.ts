@@ -15,10 +15,12 @@ import {
   listenAddress,
   matching,
   name,
+  quoted,
   requiredScope,
   routeHost,
   routePath,
   secretReference,
+  shown,
   size,
   storeUrl,
   takes,
@@ -277,7 +279,9 @@ export const configSchema = fields({
 
 function versionError({ input }: { readonly input?: unknown }): string {
   if (input === undefined) return 'is missing; write version: 1';
-  return `is ${JSON.stringify(input)}, and 1 is the only version of this format; write version: 1`;
+  const isPlain = typeof input === 'number' || typeof input === 'boolean';
+  const said = typeof input === 'string' ? quoted(input) : isPlain ? String(input) : shown(input);
+  return `is ${said}, and 1 is the only version of this format; write version: 1`;
 }
 
 /** The configuration with defaults filled in: durations in ms, sizes in bytes, dates in ms since the epoch. */

@@ -171,6 +171,9 @@ function firstFault(document: Document, text: string): { offset: number; message
   return first && { offset: first.pos[0], message: faultMessage(first, text) };
 }
 
+/** Characters of what the parser says: it repeats what it read. */
+const MOST_SAID = 160;
+
 function faultMessage(fault: YAMLError, text: string): string {
   if (text.startsWith('${', fault.pos[0] - 1))
     return 'has ${…} without quotation marks inside { } or [ ]; write it between quotation marks';
@@ -187,7 +190,7 @@ function faultMessage(fault: YAMLError, text: string): string {
       return 'is nested too deep; flatten it';
     default: {
       const [line = ''] = fault.message.split('\n');
-      const said = line.charAt(0).toLowerCase() + line.slice(1).replace(/[.:]$/, '');
+      const said = line.charAt(0).toLowerCase() + line.slice(1, MOST_SAID).replace(/[.:]$/, '');
       return `is not valid YAML (${said}); check indentation, brackets and quotation marks here`;
     }
   }

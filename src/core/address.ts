@@ -26,7 +26,7 @@ export interface IPv6Address {
 export function parseAddress(text: string): Address | undefined {
   if (isIPv4(text)) return ipv4(text);
   if (!isIPv6(text) || text.includes('%')) return undefined;
-  const parsed = ipaddr.IPv6.parse(text);
+  const parsed = ipaddr.IPv6.parse(text.replace(DOTTED_END, hexadecimalEnd));
   if (parsed.isIPv4MappedAddress()) return ipv4(parsed.toIPv4Address().toString());
   return { family: 6, text: parsed.toRFC5952String(), value: Buffer.from(parsed.toByteArray()).toString('hex') };
 }
@@ -34,6 +34,15 @@ export function parseAddress(text: string): Address | undefined {
 /** Where attempts are counted: the IPv4 address itself, or the /64 an IPv6 address is in. */
 export function sourcePrefix(address: Address): string {
   return address.family === 4 ? address.text : `${address.value.slice(0, 16)}/64`;
+}
+
+/** The last 32 bits of an IPv6 address in dotted decimal, which {@link isIPv6} has found to be such. */
+const DOTTED_END = /(?<=:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/;
+
+/** ipaddr.js takes the deprecated `::10.0.0.1` for `::ffff:10.0.0.1`; spelled without dots, nobody takes it for another. */
+function hexadecimalEnd(_dotted: string, ...parts: string[]): string {
+  const [a, b, c, d] = parts.slice(0, 4).map((part) => Number(part).toString(16).padStart(2, '0'));
+  return `${a}${b}:${c}${d}`;
 }
 
 function ipv4(text: string): IPv4Address {

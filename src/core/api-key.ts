@@ -41,6 +41,17 @@ export function keyHint(prefix: string, text: string): string {
   return hasPrefix(prefix, text) ? `${prefix}_…${text.slice(-4)}` : `…${text.slice(-4)}`;
 }
 
+/**
+ * A text of a client's without what looks like a minted key, whatever its prefix: who puts a key in a path or another
+ * place where it does not belong is not to find it in a log.
+ */
+export function withoutKeyTexts(text: string): string {
+  if (text.length <= SECRET_LENGTH + CHECKSUM_LENGTH || !text.includes('_')) return text;
+  return text.replace(KEY_SHAPED, '_…');
+}
+
+const KEY_SHAPED = /_[0-9A-Za-z]{49}(?![0-9A-Za-z])/g;
+
 function hasPrefix(prefix: string, text: string): boolean {
   return text.startsWith(prefix) && text.charCodeAt(prefix.length) === UNDERSCORE;
 }

@@ -14,8 +14,12 @@ export const BOUNDS = {
   keepAliveTimeoutMs: 65_000,
   /** A kept-alive client connection that idles while the gateway drains, ms (SPEC section 6). */
   drainIdleMs: 1_000,
-  /** Client connections at once. */
+  /** Client connections at once; fewer where the process may not have descriptors enough. */
   connections: 20_000,
+  /** Descriptors that neither clients nor upstreams get: of the store, the log, the ops listener, the runtime. */
+  keptDescriptors: 64,
+  /** Between two log lines about connections that had to be closed, ms. */
+  fullNoticeMs: 10_000,
   /** Unread request body that is read away behind a denial so that the connection can be kept, bytes. */
   drainBodyBytes: 64 * 1024,
   /** What of an unread body is still read while its connection lingers, bytes. */
@@ -61,14 +65,18 @@ export const BOUNDS = {
   /** Of these, the busiest are held as objects too: how many, and bytes of their compact texts. */
   decodedKeys: 4_096,
   decodedKeyBytes: 8 * 1024 * 1024,
-  /** Cached texts that no key has. */
-  cachedUnknowns: 10_000,
-  /** How long a text is remembered as unknown, ms. */
-  unknownTtlMs: 5_000,
+  /** Cached texts that are refused: no key has them, or one that is not in force. */
+  cachedRefusals: 10_000,
+  /** How long a text is remembered as refused, ms. */
+  refusalTtlMs: 5_000,
+  /** A refusal for which the store was asked is held back until so long after it was asked, ms. */
+  refusalHoldMs: 5,
   /** Look-ups under way at once; above, the store counts as unavailable. */
   lookups: 1_024,
   /** Source prefixes the guard remembers. */
   guardSources: 100_000,
+  /** How long a count that all gateways share is waited for, ms; never beyond the store's timeout, which the look-up behind it then has for itself. */
+  guardCountMs: 100,
   /** Key ids that `portcullis_key_usage_total` names; others are `other`. */
   usageLabels: 20,
   /** Series of one metric that are kept of worker processes that have ended. */
@@ -82,6 +90,8 @@ export const BOUNDS = {
   workerProbeMs: 1_000,
   /** How long a worker may take to end, beyond shutdown.timeout, ms. */
   workerEndMs: 3_000,
+  /** How often a worker looks whether it has followed the store further, and tells its primary, ms. */
+  workerLineageMs: 100,
   /** From the start of a worker to the time it listens, ms. */
   workerStartMs: 30_000,
   /** A worker that ends sooner after its start than this did not settle, ms; those behind it wait longer and longer, up to the pause. */
@@ -128,6 +138,8 @@ export const BOUNDS = {
   storeSilenceMs: 1_000,
   /** Longest pause between two attempts to connect, ms; the first is of 25 ms. */
   storeReconnectMs: 500,
+  /** Between two looks at whether a Redis in use is still fit to hold our keys, ms. */
+  storeFitnessMs: 2_000,
   /** How long a Redis connection that was ended may take to close, ms. */
   storeDisconnectMs: 100,
   /** How long operations wait for the server that takes over from one that says it serves no longer, ms; never beyond the store's own timeout. */
@@ -140,11 +152,30 @@ export const BOUNDS = {
   storeGuidePauseMs: 100,
   /** Between two looks at who serves while all is well, ms. */
   storeWatchMs: 1_000,
+  /** Between two looks at what is open: how late an exchange may hear that its key has ended, ms; and after a store fault, ms. */
+  recheckMs: 100,
+  recheckRetryMs: 250,
+  /** How long one look asks the store for keys, ms, before it gives way to one that knows of newer changes. */
+  recheckAskingMs: 400,
+  /** Open exchanges decided again, and keys asked for, in one turn of the event loop. */
+  recheckedAtOnce: 64,
+  /** Ids of changed keys that are collected between two looks; above, every open exchange is decided again. */
+  changedKeys: 65_536,
+  /** How long the client's side of an exchange that was ended for its key may take to close, ms. */
+  endedLingerMs: 500,
   /** Longest pause before a command is sent again that Redis refused to run, ms; the first is of 10 ms. */
   storeRetryMs: 200,
   /** How long a read of the change feed waits for a change (Redis), or pauses between two looks (SQLite), ms. */
   changeBlockMs: 250,
   changePollMs: 50,
+  /** How long nobody waits for a SQLite write lock that was waited for in vain, ms: waiting holds up every request. */
+  sqliteImpatienceMs: 1_000,
+  /**
+   * A process that stood still for so long believes no cached key until it has heard from the store again, ms: with
+   * that, a change made meanwhile is in force within the second that is promised. And how often it looks, ms.
+   */
+  stoodStillMs: 750,
+  wakeBeatMs: 100,
   /** Changes the feed keeps for gateways that lag. */
   changeLogLength: 10_000,
   /** A stored key record, bytes. */

@@ -22,3 +22,19 @@ export function fieldValues(rawHeaders: readonly string[], name: string): string
 export function isField(received: string, name: string): boolean {
   return received.length === name.length && (received === name || received.toLowerCase() === name);
 }
+
+/**
+ * A value, or an entry of a list in one, without the spaces and tabs around it (RFC 9110 section 5.6.3). `trim` would
+ * take more: a no-break space belongs to the value for everybody else.
+ */
+export function withoutSpaceAround(value: string): string {
+  let from = 0;
+  let to = value.length;
+  while (from < to && isSpace(value.charCodeAt(from))) from++;
+  while (to > from && isSpace(value.charCodeAt(to - 1))) to--;
+  return value.slice(from, to);
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}

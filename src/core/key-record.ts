@@ -26,6 +26,14 @@ export interface KnownKey extends KeyGrants {
   readonly status: 'active' | 'disabled' | 'revoked';
 }
 
+/** A key as one of its secrets found it. */
+export interface PresentedKey extends KnownKey {
+  /** When that secret was made, ms since the epoch. It names the secret: no other of the key has the same. */
+  readonly secretCreatedAt: number;
+  /** When that secret stops working, ms since the epoch; null where it is not retiring. */
+  readonly secretEndsAt: number | null;
+}
+
 /** A key as stored. Times are milliseconds since the epoch. */
 export interface KeyRecord extends KnownKey {
   /** Goes up by one with every change; a write names the revision it replaces. */

@@ -1,6 +1,6 @@
 // What the configuration means, compiled once into an immutable value. A reload swaps one reference; a
 // request keeps the Policy it began with.
-import type { KnownKey } from './key-record.ts';
+import type { KnownKey, PresentedKey } from './key-record.ts';
 import type { Networks } from './networks.ts';
 import type { LimitAlgorithm } from './ports.ts';
 import type { GrantedScopes, ScopeRequirement } from './scopes.ts';
@@ -19,6 +19,8 @@ export interface Policy {
   readonly identity: IdentityHeaders;
   /** Who a key's holder is under this configuration; compiled once for a held key. `undeclared`: its declaration is gone. */
   callerOf(key: KnownKey | HeldKey): Caller | 'undeclared';
+  /** When a key ends under this configuration, ms since the epoch, or null; without compiling who holds it. */
+  expiryOf(key: KnownKey): number | null;
   /** Ids of the keys the configuration declares. */
   readonly declaredKeys: ReadonlySet<string>;
 }
@@ -115,7 +117,7 @@ export interface Caller {
  * A key that is held in memory, with what a policy made of it. A weak map from one to the other would do as well, but
  * each entry costs more than to compile the holder, most of it at garbage collection.
  */
-export interface HeldKey extends KnownKey {
+export interface HeldKey extends PresentedKey {
   compiled: CompiledCaller | null;
 }
 

@@ -128,16 +128,37 @@ export interface ChangeFeed {
   stop(): Promise<void>;
 }
 
+/** How far a store's history was followed: what it still has to have, or it is another store or an older copy. */
+export interface Lineage {
+  /** The random name that the store got when it was first used; null until it could be written. */
+  readonly epoch: string | null;
+  /** Number of the last change that was seen; every change of a key advances it. 0: none. */
+  readonly generation: number;
+  /** Where the store keeps that change, and what it holds there: no two changes hold the same. Empty: none. */
+  readonly at: string;
+  readonly mark: string;
+}
+
+/** What a counter says of a source. */
+export interface Attempts {
+  /** Attempts in the window now, the one that was just counted with them. */
+  readonly attempts: number;
+  /** How long the source is still blocked, ms; 0 if it is not. */
+  readonly blockedMs: number;
+}
+
 /** Failed attempts, shared by all gateways on the store. */
 export interface AttemptCounter {
-  /** Counts one attempt; returns how many there are in the window now. */
-  count(source: string): Promise<number>;
+  /** Counts one attempt, in one step with a look at whether another gateway has blocked the source. */
+  count(source: string): Promise<Attempts>;
   /** Takes one attempt back, because it was a good one. */
   forgive(source: string): Promise<void>;
   /** Blocks the source for all gateways. */
   block(source: string, blockMs: number): Promise<void>;
-  /** How long the source is still blocked, ms; 0 if it is not. */
-  blockedForMs(source: string): Promise<number>;
+  /** Tells all gateways that a good key came from the source. */
+  vouch(source: string, goodMs: number): Promise<void>;
+  /** How long what {@link vouch} told is still believed, ms; 0 if it is not. */
+  vouchedForMs(source: string): Promise<number>;
 }
 
 /** One opened store. */
@@ -145,6 +166,10 @@ export interface Store {
   readonly keys: KeyStore;
   readonly limits: LimitStore;
   readonly changes: ChangeFeed;
+  /** How far the change feed has followed the store; undefined until it has seen it or was told. */
+  lineage(): Lineage | undefined;
+  /** Resolves once the change feed has seen the store for the first time and taken it as it is, if it ever does. */
+  readonly taken: Promise<Lineage>;
   /** Opens a counter of failed attempts: at most `failures` in `perMs`. */
   attempts(options: { readonly failures: number; readonly perMs: number; readonly blockMs: number }): AttemptCounter;
   /** Resolves if the store answers in time. */

@@ -2,6 +2,7 @@
 // of these and what it learns, so that only the right order compiles.
 import type { Address } from './address.ts';
 import type { LimitReport } from './decision.ts';
+import type { PresentedKey } from './key-record.ts';
 import type { Caller, Policy, Route } from './policy.ts';
 import type { Admission } from './reasons.ts';
 import type { Target } from './target.ts';
@@ -45,6 +46,12 @@ export interface CallerKnown {
   /** Null on a public route and for a preflight. */
   caller: Caller | null;
   admission: Admission;
+}
+
+/** After authenticate-key, where the key itself is of interest. */
+export interface KeyKnown {
+  /** What the caller was made from; null without one. */
+  key: PresentedKey | null;
 }
 
 /** After admit-limits. */

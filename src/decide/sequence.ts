@@ -21,8 +21,9 @@ export class Sequence<Known> {
     this.#steps = steps;
   }
 
-  static begin(): Sequence<Accepted> {
-    return new Sequence<Accepted>([]);
+  /** Begins a sequence over requests of which so much is known from the start. */
+  static begin<Known extends Accepted = Accepted>(): Sequence<Known> {
+    return new Sequence<Known>([]);
   }
 
   /** Adds a check; it does not compile before what it needs is known. */

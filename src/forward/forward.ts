@@ -76,12 +76,23 @@ export interface ForwardOwner {
   forwardBroke(defect: Error): void;
 }
 
-/** Forwards a request. */
-export function forward(job: ForwardJob, owner: ForwardOwner): void {
-  new Forwarding(job, owner).begin();
+/** A request that is being forwarded, as its owner may end it before its time. */
+export interface Underway {
+  /**
+   * Ends it, upstream too. True: an answer had begun, which was cut so that the client can tell, and the owner is told.
+   * False: the client got nothing yet; nothing more is said, and the owner answers.
+   */
+  breakOff(): boolean;
 }
 
-class Forwarding implements AnswerSink, ConnectionWatcher, UpstreamRequest {
+/** Forwards a request. */
+export function forward(job: ForwardJob, owner: ForwardOwner): Underway {
+  const forwarding = new Forwarding(job, owner);
+  forwarding.begin();
+  return forwarding;
+}
+
+class Forwarding implements AnswerSink, ConnectionWatcher, UpstreamRequest, Underway {
   readonly body: RequestBody | null;
   readonly #job: ForwardJob;
   readonly #owner: ForwardOwner;
@@ -170,20 +181,30 @@ class Forwarding implements AnswerSink, ConnectionWatcher, UpstreamRequest {
 
   failed(failure: UpstreamFailure): void {
     if (this.#isOver) return;
-    if (this.#headAt !== null) {
-      // The client can only tell a cut answer from a whole one by its connection. What was good goes out before:
-      // Node holds writes back to the end of a turn.
-      this.#detail = failure.detail;
-      this.#stop();
-      process.nextTick(cut, this.#job.response);
-      return this.#conclude(false);
-    }
+    if (this.#headAt !== null) return this.#cut(failure.detail);
     if (this.#mayRetry(failure)) return this.#attempt(performance.now());
     if (failure.kind === 'unsendable') {
       this.#stop();
       return this.#owner.forwardBroke(new Error(`a request could not be written: ${failure.detail}`));
     }
     this.#fail(`upstream_${failure.kind}`, failure.detail);
+  }
+
+  breakOff(): boolean {
+    if (this.#headAt === null) this.#stop();
+    else if (!this.#isOver) this.#cut(null);
+    return this.#headAt !== null;
+  }
+
+  /**
+   * The client can only tell a cut answer from a whole one by its connection. What was good goes out before: Node
+   * holds writes back to the end of a turn.
+   */
+  #cut(detail: string | null): void {
+    this.#detail = detail;
+    this.#stop();
+    process.nextTick(cut, this.#job.response);
+    this.#conclude(false);
   }
 
   /** Only what no target can have seen is sent again; a body has then not been touched. */
@@ -307,6 +328,8 @@ class Forwarding implements AnswerSink, ConnectionWatcher, UpstreamRequest {
 const NO_TARGETS: readonly Target[] = [];
 
 function cut(response: ServerResponse): void {
+  // An answer that ends with its connection (to HTTP/1.0, without a length) would look whole behind an orderly end.
+  if (!response.useChunkedEncodingByDefault) response.socket?.resetAndDestroy();
   response.destroy();
 }
 

@@ -101,15 +101,27 @@ const BEARER = /^\s*bearer(?![!#$%&'*+.^_`|~0-9a-z-])/i;
 const REPLACED = ['host', 'content-length', 'expect', 'x-request-id', 'forwarded'];
 
 /**
- * Would make an application act on another target, method or client than the authorised one. Not in the
- * list of SPEC section 4, but of the same kind: the method overrides that frameworks honour, and X-Real-IP,
- * nginx's older name for what X-Forwarded-For says.
+ * Would make an application act on another target, method, host or client than the authorised one. Not in the
+ * list of SPEC section 4, but of the same kind: what frameworks and gateways honour in place of the request line
+ * and Host, and the older names by which proxies and CDNs say what X-Forwarded-For says.
  */
 const MISLEADING = [
   'x-original-url',
+  'x-original-uri',
+  'x-original-method',
+  'x-original-host',
   'x-rewrite-url',
   'x-http-method',
   'x-http-method-override',
   'x-method-override',
+  'x-host',
+  'x-http-host-override',
   'x-real-ip',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'x-original-forwarded-for',
+  'client-ip',
+  'true-client-ip',
+  'cf-connecting-ip',
+  'fastly-client-ip',
 ];

@@ -17,20 +17,21 @@ export class Tunnel {
     this.#upstream = upstream;
     // Every byte of the tunnel passes the client's socket, whose timer also sees a slow reader's progress.
     leg.socket.setTimeout(idleMs, () => leg.socket.destroy());
-    upstream.once('close', () => this.#endSoon());
+    upstream.once('close', () => this.#endSoon(BOUNDS.lingerMs));
     leg.socket.once('close', () => upstream.destroy());
   }
 
   /**
    * Closes the tunnel. The client is told with a close frame, unless a frame of the upstream's is half sent.
    * @param code of RFC 6455 section 7.4: 1001 going away, 1008 policy violation
+   * @param lingerMs how long the client may take to close its side
    */
-  close(code: number): void {
+  close(code: number, lingerMs: number = BOUNDS.lingerMs): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
     if (this.#frames.isBetweenFrames && this.#leg.socket.writable) this.#leg.socket.write(closeFrame(code));
     this.#upstream.destroy();
-    this.#endSoon();
+    this.#endSoon(lingerMs);
   }
 
   /** To be told of all bytes that go to the client. */
@@ -39,12 +40,12 @@ export class Tunnel {
   }
 
   /** Ends the client's side, and cuts it where it does not end its own. */
-  #endSoon(): void {
+  #endSoon(lingerMs: number): void {
     const { socket } = this.#leg;
     this.#isClosing = true;
     if (socket.destroyed) return;
     socket.end();
-    const timer = setTimeout(() => socket.destroy(), BOUNDS.lingerMs);
+    const timer = setTimeout(() => socket.destroy(), lingerMs);
     socket.once('close', () => clearTimeout(timer));
   }
 }

@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import { BOUNDS } from '../core/bounds.ts';
 import type { UpstreamFailure } from '../wire/exchange.ts';
 import { ClientLeg } from './client-leg.ts';
-import type { FailureCode, Forwarded } from './forward.ts';
+import type { FailureCode, Forwarded, ForwardOwner, Underway } from './forward.ts';
 import { Handshake, type HandshakeEvents } from './handshake.ts';
 import { readReturnedHead } from './returned-head.ts';
 import type { Target, Upstream } from './targets.ts';
@@ -27,14 +27,20 @@ export interface UpgradeJob {
 }
 
 /**
- * Forwards an upgrade; settles when the tunnel, or the answer that the upstream gave instead, has ended.
- * After `failed` the connection is as the client left it. Rejects only for a defect of ours.
+ * Forwards an upgrade. The owner is told once the tunnel, or the answer that the upstream gave instead, has ended.
+ * After `failed`, and where it was broken off before an answer, the connection is as the client left it.
  */
-export function forwardUpgrade(job: UpgradeJob): Promise<Forwarded> {
-  return new Promise((resolve, reject) => new Upgrading(job, resolve, reject).begin());
+export function forwardUpgrade(job: UpgradeJob, owner: ForwardOwner): Underway {
+  const { promise, resolve, reject } = Promise.withResolvers<Forwarded>();
+  promise
+    .then((forwarded) => owner.forwardEnded(forwarded))
+    .catch((defect: unknown) => owner.forwardBroke(defect as Error));
+  const upgrading = new Upgrading(job, resolve, reject);
+  upgrading.begin();
+  return upgrading;
 }
 
-class Upgrading implements HandshakeEvents {
+class Upgrading implements HandshakeEvents, Underway {
   readonly #job: UpgradeJob;
   readonly #resolve: (forwarded: Forwarded) => void;
   readonly #reject: (defect: Error) => void;
@@ -119,6 +125,18 @@ class Upgrading implements HandshakeEvents {
     this.#reject(new Error(`a request could not be written: ${detail}`));
   }
 
+  /** The client of a WebSocket is told that its key or its rights have ended (1008, policy violation). */
+  breakOff(): boolean {
+    if (this.#headAt === null) {
+      this.#handshake?.abort();
+      this.#leg.release();
+      return false;
+    }
+    if (this.#tunnel) this.#tunnel.close(POLICY_VIOLATION, BOUNDS.endedLingerMs);
+    else this.#leg.socket.destroy();
+    return true;
+  }
+
   #answering(status: number): void {
     this.#status = status;
     this.#headAt = performance.now();
@@ -146,6 +164,8 @@ class Upgrading implements HandshakeEvents {
   }
 }
 
+/** RFC 6455 section 7.4.1. */
+const POLICY_VIOLATION = 1008;
 /** Answers whose body httpxy leaves away. */
 const BODYLESS: ReadonlySet<number> = new Set([204, 205, 304]);
 const PLAIN_REASON = /^[\t\x20-\x7e]+$/;

@@ -5,6 +5,7 @@ import type { Address } from '../core/address.ts';
 import { BOUNDS } from '../core/bounds.ts';
 import { type Denial, deny } from '../core/decision.ts';
 import { isField } from '../core/fields.ts';
+import { hostName, parseHost } from '../core/host-port.ts';
 import type { Policy } from '../core/policy.ts';
 import { parseTarget } from '../core/target.ts';
 import { RequestState } from '../decide/request-state.ts';
@@ -116,8 +117,11 @@ function hostOf(value: string | undefined): string | undefined {
   if (value === lastValue) return lastHost;
   const match = HOST.exec(value ?? '');
   if (match === null || Number(match[1] ?? 0) > 65_535) return undefined;
+  const host = match[0].toLowerCase();
+  // `a..b` is no name, and `127.1` or `[:1]` no address that everybody reads in the same way.
+  if (parseHost(hostName(host)) === undefined) return undefined;
   lastValue = value;
-  lastHost = match[0].toLowerCase();
+  lastHost = host;
   return lastHost;
 }
 

@@ -11,7 +11,7 @@ export function mustCloseBehind(contentLength: number | null): boolean {
 }
 
 /** Reads and drops what still comes, for a bounded time and amount, then ends the connection. */
-export function lingerAndClose(request: IncomingMessage): void {
+export function lingerAndClose(request: IncomingMessage, lingerMs: number = BOUNDS.lingerMs): void {
   const { socket } = request;
   let dropped = 0;
   request.on('data', (chunk: Buffer) => {
@@ -20,20 +20,20 @@ export function lingerAndClose(request: IncomingMessage): void {
   });
   request.on('error', ignore);
   request.resume();
-  destroyLater(socket);
+  destroyLater(socket, lingerMs);
 }
 
-/** Ends a connection for writing at once and altogether a little later. */
+/** Ends a connection for writing at once, if that has not been done, and altogether a little later. */
 export function endAndClose(socket: Socket, lastBytes: string): void {
   socket.on('error', ignore);
   // An answer may have ended it already: to write then, be it nothing, would destroy it, and reset what the client reads.
   if (!socket.writableEnded) socket.end(lastBytes, 'latin1');
   socket.resume();
-  destroyLater(socket);
+  destroyLater(socket, BOUNDS.lingerMs);
 }
 
-function destroyLater(socket: Socket): void {
-  const timer = setTimeout(() => socket.destroy(), BOUNDS.lingerMs).unref();
+function destroyLater(socket: Socket, lingerMs: number): void {
+  const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
   socket.once('close', () => clearTimeout(timer));
 }
 

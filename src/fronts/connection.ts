@@ -34,9 +34,9 @@ export class Connection {
     return this.answers.length === 0 && !this.isUpgraded;
   }
 
-  /** Whether an answer has said that it is the last, be it that it has not ended yet. */
+  /** Whether one of its answers is the last: a request behind that is not processed, also where that answer still waits. */
   get isEnding(): boolean {
-    return this.socket.writableEnded || this.answers.some((answer) => answer.saysClose);
+    return this.socket.writableEnded || this.answers.some(({ isLast }) => isLast);
   }
 
   began(answer: LeanResponse): void {

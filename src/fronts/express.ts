@@ -8,6 +8,8 @@ import { type Denial, deny } from '../core/decision.ts';
 import type { Policy } from '../core/policy.ts';
 import type { Recorder } from '../core/ports.ts';
 import type { Reason } from '../core/reasons.ts';
+import { OpenExchange } from '../decide/open-exchange.ts';
+import type { OpenExchanges } from '../decide/open-exchanges.ts';
 import type { Admitted, RequestState } from '../decide/request-state.ts';
 import type { Decision } from '../decide/sequence.ts';
 import { onceGone } from '../forward/client-gone.ts';
@@ -49,6 +51,8 @@ declare global {
 export interface MiddlewareOptions {
   readonly inForce: () => { readonly policy: Policy; readonly headerRules: HeaderRules };
   readonly decide: (request: RequestState) => Decision | Promise<Decision>;
+  /** Where a request stands that was let through, until it has ended. */
+  readonly open: OpenExchanges;
   readonly recorder: Recorder;
 }
 
@@ -63,7 +67,7 @@ export function createMiddleware(options: MiddlewareOptions): RequestHandler {
 }
 
 /** One request's way through the middleware. */
-class Passage {
+class Passage extends OpenExchange {
   readonly #options: MiddlewareOptions;
   readonly #request: Request;
   readonly #response: Response;
@@ -74,6 +78,8 @@ class Passage {
   readonly #journey: Journey;
 
   constructor(options: MiddlewareOptions, peer: Address, request: Request, response: Response, next: NextFunction) {
+    super();
+    this.newsBefore = options.open.news;
     this.#options = options;
     this.#request = request;
     this.#response = response;
@@ -124,8 +130,10 @@ class Passage {
     replaceFields(request, this.#outgoing(admitted));
     const fields = answerFields(admitted.id, admitted);
     for (let at = 0; at < fields.length; at += 2) this.#response.setHeader(fields[at]!, fields[at + 1]!);
+    this.#options.open.add(this, admitted);
     const writtenBefore = request.socket.bytesWritten;
     onceGone(this.#request, this.#response, () => {
+      this.#options.open.remove(this);
       admitted.release?.();
       this.#journey.forwarded({
         kind: 'answered',
@@ -141,6 +149,20 @@ class Passage {
       boundUndeclaredBody(request, admitted.route.maxBodyBytes, () => this.#cutOff(deny('body_too_large')));
     }
     this.#next();
+  }
+
+  /**
+   * As if the client had gone away, which every application has to bear at any time; an answer of ours in its place
+   * would have the application write to a response that has ended.
+   */
+  endFor(denial: Denial): void {
+    this.#options.open.remove(this);
+    this.#journey.ended(denial);
+    this.#response.destroy();
+  }
+
+  forgetCredential(): void {
+    this.admitted?.forgetCredential();
   }
 
   /** Ends a request that the application has already been given. */

@@ -26,6 +26,8 @@ interface ForwardedFacts {
 const CLIENTS_FAULT: ReadonlySet<Code> = new Set<Code>(['body_too_large', 'request_timeout', 'ambiguous_request']);
 /** A limit of which less than a tenth is left. */
 const NEAR_LIMIT = 0.1;
+/** How the log tells a request that ended because of its key from one that was refused. */
+const ENDED = 'ended while open';
 /** What nginx logs where the client went away before its answer began. */
 const CLIENT_GONE = 499;
 
@@ -72,11 +74,20 @@ export class Journey {
   refused(denial: Denial, status: number, bytesOut: number): void {
     if (this.#upstream === null || CLIENTS_FAULT.has(denial.code)) this.#outcome = 'denied';
     this.#reason = denial.reason;
+    // What ended an open request has said so already.
+    if (this.#denial !== denial) this.#detail = denial.detail ?? null;
     this.#denial = denial;
-    this.#detail = denial.detail ?? null;
     this.#status = status;
     this.#bytesOut = bytesOut;
     this.#overheadMs ??= performance.now() - this.#startedAt;
+  }
+
+  /** It was let through, and would now be denied: it ended before its time, whatever status the client had got. */
+  ended(denial: Denial): void {
+    this.#outcome = 'denied';
+    this.#reason = denial.reason;
+    this.#denial = denial;
+    this.#detail = denial.detail === undefined ? ENDED : `${ENDED}: ${denial.detail}`;
   }
 
   forwarding(upstream: string): void {

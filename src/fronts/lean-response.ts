@@ -38,7 +38,7 @@ export class LeanResponse extends ServerResponse {
   /** Whether it went the short way to its end. */
   isWhole = false;
   /** Whether its head has said that the connection ends with it. */
-  saysClose = false;
+  #saysLast = false;
   /** Whether Node watches its connection. */
   #isNodes = false;
   /** The body's length that a head of ours tells, bytes; -1 where Node wrote the head. */
@@ -56,10 +56,15 @@ export class LeanResponse extends ServerResponse {
       (this as unknown as Internals)._keepAliveTimeout = BOUNDS.keepAliveTimeoutMs;
       super.writeHead(status, reason as string, fields as string[]);
     }
-    this.saysClose = (this as unknown as Internals)._last;
+    this.#saysLast = (this as unknown as Internals)._last;
     // What waits in the queue is a 100 Continue; Node would put the head in front of it.
     if (this.#isWaitingBehind()) this.flushHeaders();
     return this;
+  }
+
+  /** Whether nothing is processed that stands behind its request: either side has said so (RFC 9112 section 9.6). */
+  get isLast(): boolean {
+    return this.#saysLast || !this.shouldKeepAlive;
   }
 
   /** Node would write it as UTF-8. */

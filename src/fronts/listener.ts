@@ -34,8 +34,15 @@ export interface Listener {
   cut(): void;
 }
 
-export function createListener(front: Front): Listener {
-  return new NodeListener(front);
+export interface ListenerOptions {
+  /** Client connections at once; more are closed. */
+  readonly mostConnections: number;
+  /** Told where one more came, once in a while. */
+  readonly onFull: () => void;
+}
+
+export function createListener(front: Front, options: ListenerOptions): Listener {
+  return new NodeListener(front, options);
 }
 
 class NodeListener implements Listener {
@@ -43,9 +50,10 @@ class NodeListener implements Listener {
   readonly #front: Front;
   readonly #connections = new Map<Socket, Connection>();
   #sweep: NodeJS.Timeout | undefined;
+  #fullToldAt = -Infinity;
   isDraining = false;
 
-  constructor(front: Front) {
+  constructor(front: Front, { mostConnections, onFull }: ListenerOptions) {
     this.#front = front;
     this.#server = createServer({
       // Target and header section have bounds of their own; this one only keeps the parser from going on.
@@ -65,17 +73,23 @@ class NodeListener implements Listener {
     });
     // Node drops fields above its own count silently; accept.ts counts them and refuses.
     this.#server.maxHeadersCount = 0;
-    this.#server.maxConnections = BOUNDS.connections;
+    this.#server.maxConnections = mostConnections;
     this.#server
       .on('connection', (socket: Socket) => this.#connected(socket))
+      .on('drop', () => {
+        const now = performance.now();
+        if (now - this.#fullToldAt < BOUNDS.fullNoticeMs) return;
+        this.#fullToldAt = now;
+        onFull();
+      })
       .on('request', (request, response) => this.#request(request, response, false))
       .on('checkContinue', (request, response) => this.#request(request, response, true))
       .on('checkExpectation', (request, response) => {
         const connection = this.#begun(request, response);
         if (connection) front.expectation(connection, request, response);
       })
-      .on('upgrade', (request, _socket, head) => this.#upgrade(request, head))
-      .on('connect', (request, _socket, head) => this.#upgrade(request, head))
+      .on('upgrade', (request, stream, head) => this.#upgrade(request, stream, head))
+      .on('connect', (request, stream, head) => this.#upgrade(request, stream, head))
       .on('clientError', (error: ParseError, socket) => this.#malformed(error, socket));
   }
 
@@ -127,7 +141,6 @@ class NodeListener implements Listener {
   /** The connection of a new request; undefined where that is ending already. */
   #begun(request: IncomingMessage, response: LeanResponse): Connection | undefined {
     const connection = this.#connections.get(request.socket);
-    // An answer has said that it is the last: what comes behind it is not processed (RFC 9112 section 9.6).
     if (!connection || connection.isEnding) {
       request.resume();
       return undefined;
@@ -138,15 +151,21 @@ class NodeListener implements Listener {
 
   readonly #answered = (connection: Connection): void => {
     if (connection.answers.length > 0) return;
-    if (connection.lastWords !== null) endAndClose(connection.socket, connection.lastWords());
+    const { socket, lastWords } = connection;
+    // Behind an answer that has said that it is the last nothing is said any more.
+    if (lastWords !== null) endAndClose(socket, socket.writableEnded ? '' : lastWords());
     else if (this.isDraining) this.#closeWhenIdle(connection);
   };
 
-  #upgrade(request: IncomingMessage, head: Buffer): void {
+  #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     const { socket } = request;
+    // Where the request has a body, Node puts a stream of its own before the socket, and hands it the socket's errors: one
+    // that nobody hears of would end the process.
+    stream.on('error', ignore);
     const connection = this.#connections.get(socket);
     if (!connection) return void socket.destroy();
     clearTimeout(connection.drainTimer);
+    if (socket.writableEnded) return endAndClose(socket, '');
     if (connection.answers.length > 0) {
       // An answer to an earlier, pipelined request is still being written on this connection.
       const excerpt = `${request.method} ${request.url} HTTP/1.1\r\n`;

@@ -10,10 +10,12 @@ import type { Policy } from '../core/policy.ts';
 import type { Clock, Recorder } from '../core/ports.ts';
 import type { Code } from '../core/reasons.ts';
 import { parseTarget } from '../core/target.ts';
+import { OpenExchange } from '../decide/open-exchange.ts';
+import type { OpenExchanges } from '../decide/open-exchanges.ts';
 import type { Admitted, RequestState } from '../decide/request-state.ts';
 import type { Decision } from '../decide/sequence.ts';
 import { onceGone } from '../forward/client-gone.ts';
-import { type Forwarded, type ForwardOwner, forward } from '../forward/forward.ts';
+import { type Forwarded, type ForwardOwner, forward, type Underway } from '../forward/forward.ts';
 import { outgoingFields, withoutCredential, type HeaderRules } from '../forward/headers.ts';
 import type { Upstreams } from '../forward/targets.ts';
 import { forwardUpgrade } from '../forward/upgrade.ts';
@@ -36,6 +38,8 @@ export interface Runtime {
 export interface ProxyFrontOptions {
   readonly runtime: () => Runtime;
   readonly decide: (request: RequestState) => Decision | Promise<Decision>;
+  /** Where a request stands that was let through, until it has ended. */
+  readonly open: OpenExchanges;
   readonly recorder: Recorder;
   readonly now: Clock;
   readonly isDraining: () => boolean;
@@ -99,19 +103,21 @@ export class ProxyFront implements Front {
 }
 
 /** A request and the way to answer it. */
-abstract class Exchange implements ForwardOwner {
+abstract class Exchange extends OpenExchange implements ForwardOwner {
   protected readonly runtime: Runtime;
   protected readonly journey: Journey;
   protected readonly requestMessage: IncomingMessage;
-  /** It was answered because its body cannot be read. */
-  protected isBroken = false;
+  /** It was answered while it was being forwarded: its body cannot be read, or it would now be denied. */
+  protected isCutShort = false;
   readonly #options: ProxyFrontOptions;
   readonly #peer: Address;
   protected readonly isDraining: () => boolean;
-  #admitted: Admitted | null = null;
+  #underway: Underway | null = null;
   #release: (() => void) | null = null;
 
   constructor(options: ProxyFrontOptions, peer: Address, request: IncomingMessage) {
+    super();
+    this.newsBefore = options.open.news;
     this.#options = options;
     this.#peer = peer;
     this.isDraining = options.isDraining;
@@ -134,24 +140,43 @@ abstract class Exchange implements ForwardOwner {
   /** Carries out a decision. */
   proceed(state: RequestState, decision: Decision): void {
     this.#release = state.release;
-    if (this.isBroken) return this.end();
+    if (this.isCutShort) return this.end();
     this.journey.decided(state, decision);
     if (decision.outcome === 'denied') return this.refuse(decision.denial!, state);
-    this.#admitted = state as Admitted;
-    this.forward(this.#admitted);
+    const admitted = state as Admitted;
+    this.#options.open.add(this, admitted);
+    this.#underway = this.forward(admitted);
   }
 
   /** Answers a denial, and records it. */
   abstract refuse(denial: Denial, state?: RequestState): void;
 
-  protected abstract forward(request: Admitted): void;
+  protected abstract forward(request: Admitted): Underway | null;
+
+  endFor(denial: Denial): void {
+    this.#options.open.remove(this);
+    this.journey.ended(denial);
+    try {
+      if (this.#underway?.breakOff()) return;
+      this.isCutShort = true;
+      this.refuse(denial, this.admitted ?? undefined);
+    } catch (bug) {
+      this.failed(bug);
+    }
+  }
+
+  forgetCredential(): void {
+    this.admitted?.forgetCredential();
+    if (this.runtime.policy.credentials.query !== null) this.requestMessage.url = '';
+  }
 
   forwardEnded(forwarded: Forwarded): void {
+    this.#options.open.remove(this);
     // It was answered for its body meanwhile, and that answer is what counts.
-    if (this.isBroken) return;
+    if (this.isCutShort) return;
     this.journey.forwarded(forwarded);
     if (forwarded.kind === 'answered') return this.end();
-    this.refuse(deny(forwarded.code, { detail: forwarded.detail }), this.#admitted ?? undefined);
+    this.refuse(deny(forwarded.code, { detail: forwarded.detail }), this.admitted ?? undefined);
   }
 
   forwardBroke(defect: Error): void {
@@ -166,6 +191,7 @@ abstract class Exchange implements ForwardOwner {
 
   /** Records the request and gives back what it held; the first call counts. */
   protected end(): void {
+    this.#options.open.remove(this);
     this.#release?.();
     this.#release = null;
     this.journey.end();
@@ -232,18 +258,18 @@ class HttpExchange extends Exchange implements ResponseOwner {
     response.writeHead(status, isLast ? [...fields, 'Connection', 'close'] : [...fields]);
     if (closesBehind) response.outliveAnswer();
     response.end(body);
-    if (closesBehind) lingerAndClose(request);
+    if (closesBehind) lingerAndClose(request, this.isCutShort ? BOUNDS.endedLingerMs : BOUNDS.lingerMs);
     else request.resume();
   }
 
   breakOff(): void {
-    this.isBroken = true;
+    this.isCutShort = true;
     this.refuse(deny('ambiguous_request', { detail: 'body framing' }));
   }
 
-  protected forward(request: Admitted): void {
+  protected forward(request: Admitted): Underway {
     const { upstream, path, fields, answerFields: extra } = this.outgoing(request);
-    forward(
+    return forward(
       {
         upstream,
         method: request.method,
@@ -279,12 +305,16 @@ class UpgradeExchange extends Exchange {
     this.end();
   }
 
-  protected forward(request: Admitted): void {
-    if (request.upgrades.length === 0) return this.refuse(deny('ambiguous_request', { detail: 'upgrade' }));
+  protected forward(request: Admitted): Underway | null {
+    if (request.upgrades.length === 0) {
+      this.refuse(deny('ambiguous_request', { detail: 'upgrade' }));
+      return null;
+    }
     const { upstream, path, fields, answerFields: extra } = this.outgoing(request);
-    forwardUpgrade({ upstream, path, fields, socket: this.#socket, head: this.#head, answerFields: extra })
-      .then((forwarded) => this.forwardEnded(forwarded))
-      .catch((bug: unknown) => this.failed(bug));
+    return forwardUpgrade(
+      { upstream, path, fields, socket: this.#socket, head: this.#head, answerFields: extra },
+      this,
+    );
   }
 }
 
@@ -305,5 +335,6 @@ function denialOfMalformed(code: Code, excerpt: string, policy: Policy): { denia
   return { denial: deny(code as Exclude<Code, 'key_invalid'>, { detail: 'parser' }), method };
 }
 
-const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) (\/[\x21-\x7e]*)([^\r\n]*)/;
+/** A target that is no path counts as none, but who asked by HEAD still gets no body. */
+const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) (?:(\/[\x21-\x7e]*)|[\x21-\x7e]+(?= HTTP\/1\.))([^\r\n]*)/;
 const HOST_FIELD = /\r\nhost:[ \t]*([^\r\n]*?)[ \t]*\r\n/i;

@@ -154,7 +154,9 @@ export class KeyService {
         .map((secret) => ({ ...secret, endsAt }));
       retiringUntil = retiring.length > 0 ? endsAt : null;
       endedEarlier = before.secrets.some((secret) => secret.endsAt !== null && secret.endsAt > nowMs);
-      return { ...before, secrets: [{ ...stored, createdAt: nowMs }, ...retiring] };
+      // A secret is told from the key's others by when it was made, also where the clock was set back.
+      const createdAt = Math.max(nowMs, ...before.secrets.map((secret) => secret.createdAt + 1));
+      return { ...before, secrets: [{ ...stored, createdAt }, ...retiring] };
     });
     return { record, secret: text, retiringUntil, endedEarlier };
   }

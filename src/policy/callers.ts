@@ -20,6 +20,11 @@ export function compileCallers(
   };
 }
 
+/** When a key ends: a declaration under its id says it, or its record. */
+export function expiryOf(key: KnownKey, config: Config): number | null {
+  return Object.hasOwn(config.keys, key.id) ? (config.keys[key.id]!.expires ?? null) : key.expiresAt;
+}
+
 function callerOf(key: KnownKey, config: Config, plans: ReadonlyMap<string, Plan>): Caller | 'undeclared' {
   const grants = grantsOf(key, config);
   if (grants === undefined) return 'undeclared';

@@ -2,7 +2,7 @@
 import type { Config, RouteConfig } from '../config/schema.ts';
 import { compileNetworks } from '../core/networks.ts';
 import type { Policy, Route } from '../core/policy.ts';
-import { compileCallers } from './callers.ts';
+import { compileCallers, expiryOf } from './callers.ts';
 import { byAddress, compileLimits, compilePlans } from './limits.ts';
 import { compileRoutes } from './routes.ts';
 
@@ -27,6 +27,7 @@ export function compilePolicy(config: Config, hash: string): Policy {
     routeList,
     identity: config.identityHeaders,
     callerOf: compileCallers(config, compilePlans(config)),
+    expiryOf: (key) => expiryOf(key, config),
     declaredKeys: new Set(Object.keys(config.keys)),
   };
 }

@@ -1,6 +1,7 @@
 // One line a request (SPEC section 6; docs/metrics.md has the table of fields). It is made from a
-// RequestRecord alone, in which no key's text has a place. The line is put together here and not by pino,
+// RequestRecord alone, in which no key's text has a place; one that a client put in a path or a User-Agent is left out. The line is put together here and not by pino,
 // which takes longer over twenty fields than the gateway takes to decide.
+import { withoutKeyTexts } from '../core/api-key.ts';
 import { BOUNDS } from '../core/bounds.ts';
 import type { RequestRecord } from '../core/ports.ts';
 import { ANSWERS } from '../core/reasons.ts';
@@ -52,8 +53,9 @@ const SPECIAL = /[^\x20\x21\x23-\x5b\x5d-\x7e]/;
 
 function quoted(text: string | null): string {
   if (text === null) return 'null';
-  const isPlain = text.length <= BOUNDS.logFieldLength && !SPECIAL.test(text);
-  return isPlain ? `"${text}"` : JSON.stringify(cleanText(text));
+  const shown = withoutKeyTexts(text);
+  const isPlain = shown.length <= BOUNDS.logFieldLength && !SPECIAL.test(shown);
+  return isPlain ? `"${shown}"` : JSON.stringify(cleanText(shown));
 }
 
 function list(texts: readonly string[] | null): string {

@@ -1,10 +1,15 @@
-// Failed attempts on rate-limiter-flexible. Two limiters: one counts attempts in a window, the other only
-// holds blocks, so that counting and forgiving never touch a block. Both are asked in ways that never reject
-// because of a number; the guard decides what a number means.
-import { RateLimiterRedis, type RateLimiterAbstract } from 'rate-limiter-flexible';
+// Failed attempts on rate-limiter-flexible. Three limiters: one counts attempts in a window, the others only hold
+// blocks and sources of good keys, so that counting and forgiving never touch these. All are asked in ways that never
+// reject because of a number; the guard decides what a number means.
+import {
+  type IRateLimiterOptions,
+  RateLimiterRedis,
+  type RateLimiterAbstract,
+  type RateLimiterRes,
+} from 'rate-limiter-flexible';
 import type { Redis } from 'ioredis';
 import { BOUNDS } from '../core/bounds.ts';
-import type { AttemptCounter, StoreObserver } from '../core/ports.ts';
+import type { AttemptCounter, Attempts, StoreObserver } from '../core/ports.ts';
 import { BoundedMemoryLimiter } from './bounded-memory-limiter.ts';
 import { withinTime } from './operations.ts';
 import type { RedisNames } from './redis-names.ts';
@@ -17,8 +22,14 @@ interface AttemptOptions {
 
 /** Counts in this process: for a store that only one machine has. */
 export function memoryAttempts(options: AttemptOptions): AttemptCounter {
-  const { counts, blocks } = memoryLimiters(options);
-  return attemptCounter(counts, blocks);
+  const limiters = memoryLimiters(options);
+  return attemptCounter(limiters, async (source) => {
+    const [{ consumedPoints }, held] = await Promise.all([
+      limiters.counts.penalty(source),
+      limiters.blocks.get(source),
+    ]);
+    return { attempts: consumedPoints, blockedMs: leftMs(held) };
+  });
 }
 
 /**
@@ -33,73 +44,92 @@ export function redisAttempts(
   observe: StoreObserver,
 ): AttemptCounter {
   const insurance = memoryLimiters(options);
-  const shared = { storeClient: client, rejectIfRedisNotReady: true, customIncrTtlLuaScript: COUNT_SCRIPT };
-  const counts = new RateLimiterRedis({
-    ...shared,
-    ...countOptions(options),
-    keyPrefix: names.attempts,
-    insuranceLimiter: insurance.counts,
-  });
-  const blocks = new RateLimiterRedis({
-    ...shared,
-    ...blockOptions(options),
-    keyPrefix: names.blocks,
-    insuranceLimiter: insurance.blocks,
-  });
+  const script = countScript(names);
+  const shared = { storeClient: client, rejectIfRedisNotReady: true, customIncrTtlLuaScript: script };
+  const limiter = (own: IRateLimiterOptions, keyPrefix: string, insuranceLimiter: RateLimiterAbstract) =>
+    new RateLimiterRedis({ ...shared, ...own, keyPrefix, insuranceLimiter });
+  const limiters = {
+    counts: limiter(countOptions(options), names.attempts, insurance.counts),
+    blocks: limiter(holdOptions(options), names.blocks, insurance.blocks),
+    vouched: limiter(holdOptions(options), names.vouched, insurance.vouched),
+  };
   const connected = firstConnection(client, timeoutMs);
-  return attemptCounter(counts, blocks, async (work) => {
+  const run: Run = async (work) => {
     await connected;
     const began = performance.now();
     const result = await work();
     // Without its connection the library has answered from this process.
     observe('attempt', performance.now() - began, client.status !== 'ready');
     return result;
-  });
+  };
+  const count = async (source: string): Promise<Attempts> => {
+    const { consumedPoints, msBeforeNext } = await limiters.counts.penalty(source);
+    if (consumedPoints < 0) return { attempts: -consumedPoints, blockedMs: msBeforeNext };
+    // A block that Redis did not take holds here all the same.
+    return { attempts: consumedPoints, blockedMs: leftMs(await insurance.blocks.get(source)) };
+  };
+  return attemptCounter(limiters, count, run);
 }
 
 /**
  * The library's own script, but a count never falls below none: an attempt that is forgiven after its window
- * has ended would else be a credit. It has to be the same for all limiters of one client.
+ * has ended would else be a credit. And the count of a source that is blocked is negative, with the time that is left of
+ * the block: a window is shorter than a block, and ends for a gateway that has not met the source yet.
+ * It has to be the same for all limiters of one client.
  */
-const COUNT_SCRIPT = `
+function countScript({ attempts, blocks }: RedisNames): string {
+  return `
 redis.call('SET', KEYS[1], 0, 'EX', ARGV[2], 'NX')
 local count = redis.call('INCRBY', KEYS[1], ARGV[1])
 if count < 0 then
   redis.call('SET', KEYS[1], 0, 'EX', ARGV[2])
   count = 0
 end
+local blocked = redis.call('PTTL', '${blocks}' .. string.sub(KEYS[1], ${attempts.length + 1}))
+if blocked > 0 and count > 0 then return {-count, blocked} end
 return {count, redis.call('PTTL', KEYS[1])}
 `;
+}
+
+interface Limiters {
+  readonly counts: RateLimiterAbstract;
+  readonly blocks: RateLimiterAbstract;
+  readonly vouched: RateLimiterAbstract;
+}
 
 type Run = <T>(work: () => Promise<T>) => Promise<T>;
 
 function attemptCounter(
-  counts: RateLimiterAbstract,
-  blocks: RateLimiterAbstract,
+  { counts, blocks, vouched }: Limiters,
+  count: (source: string) => Promise<Attempts>,
   run: Run = (work) => work(),
 ): AttemptCounter {
   return {
-    async count(source) {
-      const { consumedPoints } = await run(() => counts.penalty(encodeURIComponent(source)));
-      return consumedPoints;
-    },
+    count: (source) => run(() => count(encodeURIComponent(source))),
     async forgive(source) {
       await run(() => counts.reward(encodeURIComponent(source)));
     },
     async block(source, blockMs) {
       await run(() => blocks.block(encodeURIComponent(source), wholeSeconds(blockMs)));
     },
-    async blockedForMs(source) {
-      const held = await run(() => blocks.get(encodeURIComponent(source)));
-      return held === null ? 0 : Math.max(0, held.msBeforeNext);
+    async vouch(source, goodMs) {
+      await run(() => vouched.block(encodeURIComponent(source), wholeSeconds(goodMs)));
+    },
+    async vouchedForMs(source) {
+      return leftMs(await run(() => vouched.get(encodeURIComponent(source))));
     },
   };
+}
+
+function leftMs(held: RateLimiterRes | null): number {
+  return held === null ? 0 : Math.max(0, held.msBeforeNext);
 }
 
 function memoryLimiters(options: AttemptOptions) {
   return {
     counts: new BoundedMemoryLimiter(countOptions(options), BOUNDS.guardSources),
-    blocks: new BoundedMemoryLimiter(blockOptions(options), BOUNDS.guardSources),
+    blocks: new BoundedMemoryLimiter(holdOptions(options), BOUNDS.guardSources),
+    vouched: new BoundedMemoryLimiter(holdOptions(options), BOUNDS.guardSources),
   };
 }
 
@@ -107,7 +137,7 @@ function countOptions({ failures, perMs }: AttemptOptions) {
   return { points: failures, duration: wholeSeconds(perMs) };
 }
 
-function blockOptions({ blockMs }: AttemptOptions) {
+function holdOptions({ blockMs }: AttemptOptions) {
   return { points: 0, duration: wholeSeconds(blockMs) };
 }
 

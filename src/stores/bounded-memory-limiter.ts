@@ -1,14 +1,14 @@
 // Counts of this process alone, for a store of one machine and while Redis is away: rate-limiter-flexible's
 // memory limiter with a bound on how many sources it remembers; beyond it the least recent are forgotten.
 import { RateLimiterMemory, RateLimiterRes, type IRateLimiterOptions } from 'rate-limiter-flexible';
+import { BoundedMap } from '../core/bounded-map.ts';
 
 export class BoundedMemoryLimiter extends RateLimiterMemory {
-  readonly #sources = new Set<string>();
-  readonly #most: number;
+  readonly #sources: BoundedMap<true>;
 
   constructor(options: IRateLimiterOptions, most: number) {
     super(options);
-    this.#most = most;
+    this.#sources = new BoundedMap(most);
   }
 
   override async penalty(source: string, points?: number): Promise<RateLimiterRes> {
@@ -29,12 +29,7 @@ export class BoundedMemoryLimiter extends RateLimiterMemory {
   }
 
   async #remember(source: string): Promise<void> {
-    this.#sources.delete(source);
-    this.#sources.add(source);
-    if (this.#sources.size <= this.#most) return;
-    const [oldest] = this.#sources;
-    if (oldest === undefined) return;
-    this.#sources.delete(oldest);
-    await this.delete(oldest);
+    const forgotten = this.#sources.set(source, true);
+    if (forgotten !== undefined) await this.delete(forgotten);
   }
 }

@@ -1,24 +1,33 @@
 // A bounded cache in front of a KeyStore. It is believed only while the store is heard from: the change feed
 // says which key to forget, and silence for longer than `maxStaleness` makes every entry useless until the
-// store has been asked again. Texts that no key has are remembered too, for a short time. The cache holds no
-// key's text: a heap dump shows digests.
+// store has been asked again. Texts that are refused are remembered too, for a short time and whatever the reason in
+// the same way: how long an answer takes must not tell a revoked key from one that never was. The cache holds no key's
+// text: a heap dump shows digests.
 import { BOUNDS } from '../core/bounds.ts';
 import { StoreFault } from '../core/fault.ts';
-import type { KeyRecord, Pepper } from '../core/key-record.ts';
+import { type KeyRecord, keyState, type KnownKey, type Pepper, type PresentedKey } from '../core/key-record.ts';
 import type { HeldKey } from '../core/policy.ts';
 import type { Change, Clock, Found, KeyStore } from '../core/ports.ts';
+import type { KeyFlaw } from '../core/reasons.ts';
 import { digestText, newDigest, readDigest } from './digest-index.ts';
 import { KeyTable } from './key-table.ts';
-import { UnknownTexts } from './unknown-texts.ts';
+import { RefusedTexts } from './refused-texts.ts';
 
 export interface CachedKeysOptions {
   readonly store: KeyStore;
   readonly peppers: { readonly current: Pepper; readonly previous: readonly Pepper[] };
   /** Longest time an entry may be believed without hearing from the store. */
   readonly maxStalenessMs: number;
-  /** When the change feed last heard from the store. */
+  /** When the change feed last heard from the store, on `age`. */
   readonly lastHeardMs: () => number;
+  /** Since when this process has not stood still: what is older may have been overtaken by news that wait to be read. */
+  readonly awakeSinceMs: () => number;
+  /** Tells when a secret ends. */
   readonly now: Clock;
+  /** Tells how long something has been believed; see {@link ageingClock}. */
+  readonly age: Clock;
+  /** When a key ends, ms since the epoch, or null. */
+  readonly expiryOf: (key: KnownKey) => number | null;
   readonly onEvent: (event: 'hit' | 'miss' | 'negative_hit' | 'evicted') => void;
   /** A record whose MAC is wrong was found; it counts as unknown. */
   readonly onTampered: (record: KeyRecord) => void;
@@ -29,7 +38,7 @@ export interface CachedKeysOptions {
 export class CachedKeys {
   readonly #options: CachedKeysOptions;
   readonly #known: KeyTable;
-  readonly #unknown = new UnknownTexts(BOUNDS.cachedUnknowns);
+  readonly #refused = new RefusedTexts(BOUNDS.cachedRefusals);
   readonly #underWay = new Map<string, LookUp>();
   /** Of the text that is asked for at the moment. */
   readonly #digest = newDigest();
@@ -42,25 +51,45 @@ export class CachedKeys {
   }
 
   /** What is known of a text without asking anybody; undefined where the store has to be asked. */
-  recall(text: string): HeldKey | 'absent' | undefined {
-    const { now, onEvent } = this.#options;
+  recall(text: string): HeldKey | KeyFlaw | undefined {
+    const { now, age, onEvent } = this.#options;
     const known = this.#known;
     const digest = this.#digest;
     readDigest(digestText(text), digest);
-    const nowMs = now();
+    const ageMs = age();
     const slot = known.find(digest);
-    if (slot !== -1 && this.#isFresh(known.foundAtMs(slot), nowMs)) {
+    if (slot !== -1 && this.#isFresh(known.foundAtMs(slot), ageMs) && known.endsAtMs(slot) > now()) {
       onEvent('hit');
-      const key = known.read(slot);
-      return known.endsAtMs(slot) > nowMs ? key : 'absent';
+      return known.read(slot);
     }
-    if (!this.#unknown.has(digest, nowMs)) return undefined;
-    onEvent('negative_hit');
-    return 'absent';
+    const flaw = this.#refused.find(digest, ageMs);
+    if (flaw !== undefined) onEvent('negative_hit');
+    return flaw;
+  }
+
+  /** How often something has changed: what is refused because of what was looked up before is not remembered. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /**
+   * Remembers for a short time that a text is refused, and why.
+   * @param asOf {@link changes} when what it is refused for was asked for
+   */
+  refuse(text: string, flaw: KeyFlaw, asOf: number): void {
+    readDigest(digestText(text), this.#digest);
+    this.#known.discard(this.#digest);
+    if (asOf === this.#changes) this.#refused.remember(this.#digest, flaw, this.#options.age() + BOUNDS.refusalTtlMs);
+  }
+
+  /** Forgets what is refused: another configuration may take it. */
+  forgetRefusals(): void {
+    this.#changes++;
+    this.#refused.clear();
   }
 
   /** Asks the store, once for all who ask for the same text at the same time. @throws {StoreFault} */
-  lookUp(text: string): Promise<Found> {
+  lookUp(text: string): Promise<PresentedKey | 'absent'> {
     const digest = digestText(text);
     const underWay = this.#underWay.get(digest)?.found;
     if (underWay) return underWay;
@@ -78,37 +107,40 @@ export class CachedKeys {
     return found;
   }
 
+  /** Asks the store for a key by its id: what nobody made with a pepper counts as absent. @throws {StoreFault} */
+  async ask(id: string): Promise<Found> {
+    const found = await this.#options.store.get(id);
+    return found !== 'absent' && found.id === id && this.#isGenuine(found) ? found : 'absent';
+  }
+
   /** Takes in a change that the feed told of. */
   forget(change: Change): void {
     this.#changes++;
-    this.#unknown.clear();
+    this.#refused.clear();
     if (change.kind === 'reset') this.#known.clear();
     else this.#known.forget(change.id);
   }
 
-  async #ask(digest: string, text: string): Promise<Found> {
-    const { store, peppers, now, onOldPepper } = this.#options;
+  async #ask(digest: string, text: string): Promise<PresentedKey | 'absent'> {
+    const { store, peppers, now, age, expiryOf, onOldPepper } = this.#options;
     const changes = this.#changes;
+    const askedMs = age();
     // A minted text may have been imported by its SHA-256 from another gateway.
     const digests = [peppers.current, ...peppers.previous].flatMap((pepper) => pepper.digestsOf(text));
     const found = await store.findByDigest(digests);
     const nowMs = now();
     const isOvertaken = changes !== this.#changes;
     readDigest(digest, this.#digest);
-    if (found === 'absent' || !this.#isGenuine(found)) {
-      this.#known.discard(this.#digest);
-      if (!isOvertaken) this.#unknown.remember(this.#digest, nowMs + BOUNDS.unknownTtlMs);
-      return 'absent';
-    }
+    this.#known.discard(this.#digest);
+    if (found === 'absent' || !this.#isGenuine(found)) return 'absent';
     const secret = found.secrets.find((each) => digests.includes(each.digest));
     const endsAtMs = secret?.endsAt ?? Number.POSITIVE_INFINITY;
-    if (secret === undefined || endsAtMs <= nowMs) {
-      this.#known.discard(this.#digest);
-      return 'absent';
-    }
-    if (!isOvertaken) this.#known.keep(this.#digest, found, nowMs, endsAtMs);
+    if (secret === undefined || endsAtMs <= nowMs) return 'absent';
+    const presented = { ...found, secretCreatedAt: secret.createdAt, secretEndsAt: secret.endsAt };
+    const isInForce = keyState(found, expiryOf(found), nowMs) === 'active';
+    if (!isOvertaken && isInForce) this.#known.keep(this.#digest, presented, askedMs, endsAtMs);
     if (digests.indexOf(secret.digest) >= DIGESTS_A_PEPPER) onOldPepper(found, secret.digest, text);
-    return found;
+    return presented;
   }
 
   #isGenuine(record: KeyRecord): boolean {
@@ -118,8 +150,10 @@ export class CachedKeys {
     return false;
   }
 
-  #isFresh(foundAtMs: number, nowMs: number): boolean {
-    return nowMs - Math.max(foundAtMs, this.#options.lastHeardMs()) <= this.#options.maxStalenessMs;
+  #isFresh(foundAtMs: number, ageMs: number): boolean {
+    const { lastHeardMs, awakeSinceMs, maxStalenessMs } = this.#options;
+    const heardMs = Math.max(foundAtMs, lastHeardMs());
+    return ageMs - heardMs <= maxStalenessMs && heardMs >= awakeSinceMs();
   }
 }
 
@@ -128,7 +162,7 @@ export class CachedKeys {
  * got old keep what they held, and each other, until a full garbage collection.
  */
 interface LookUp {
-  found: Promise<Found> | undefined;
+  found: Promise<PresentedKey | 'absent'> | undefined;
 }
 
 const KNOWN_BOUNDS = {

@@ -1,6 +1,6 @@
 // The known keys by the digest of a text that finds them: compact texts of what a decision takes, in typed arrays
 // and blocks, and the busiest ones as objects. Bounded by entries and bytes; room is made by second chance.
-import type { KnownKey } from '../core/key-record.ts';
+import type { PresentedKey } from '../core/key-record.ts';
 import type { HeldKey } from '../core/policy.ts';
 import { BlockStore } from './block-store.ts';
 import { DecodedKeys } from './decoded-keys.ts';
@@ -82,7 +82,7 @@ export class KeyTable {
   }
 
   /** Takes a key in, in place of what the digest found before. One that is larger than the bound is not kept. */
-  keep(digest: Int32Array, key: KnownKey, foundAtMs: number, endsAtMs: number): void {
+  keep(digest: Int32Array, key: PresentedKey, foundAtMs: number, endsAtMs: number): void {
     this.discard(digest);
     const text = Buffer.from(knownKeyText(key));
     if (!this.#blocks.couldHold(text.length)) return;

@@ -1,6 +1,7 @@
 // One way through which every store operation goes: it is timed and observed, bounded where it waits, and
 // whatever breaks in it leaves as a StoreFault.
 import { StoreFault, UserFault } from '../core/fault.ts';
+import { sqliteCure } from './sqlite-cures.ts';
 import type { StoreObserver } from '../core/ports.ts';
 
 /** The `operation` label of the store's metrics. */
@@ -62,5 +63,7 @@ export function withinTime<T>(promise: Promise<T>, timeoutMs: number, message: s
 }
 
 function faultText(error: unknown): string {
-  return `The store failed: ${error instanceof Error ? error.message : String(error)}`;
+  const cure = sqliteCure(error);
+  const reason = error instanceof Error ? error.message : String(error);
+  return `The store failed: ${reason}${cure === undefined ? '' : `; ${cure}`}`;
 }

@@ -5,10 +5,15 @@ import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { BOUNDS } from '../core/bounds.ts';
 import { KEY_ID_PATTERN } from '../core/key-record.ts';
-import type { Change, ChangeFeed, Clock } from '../core/ports.ts';
+import type { Change, ChangeFeed, Clock, Lineage } from '../core/ports.ts';
+import type { KnownStore } from './known-store.ts';
+import { BEFORE_ALL, doubtOf, type Sight } from './lineage.ts';
 import type { RedisConnection } from './redis-connection.ts';
 import { FOLLOWS_ASK } from './redis-errand.ts';
 import { changeRefusal } from './redis-fitness.ts';
+import { changeOf, fieldOf, nameEpoch, seeRedis, type StreamEntry, streamEntries } from './redis-history.ts';
+import type { RedisNames } from './redis-names.ts';
+import { replicationOf } from './redis-replicas.ts';
 import { refusalOf } from './redis-refusal.ts';
 import type { Warn } from './settings.ts';
 
@@ -16,31 +21,31 @@ const READ_AT_ONCE = 1_000;
 /** Between two attempts to follow the stream, ms. */
 const RETRY_MS = 50;
 
-const entries = z.array(z.tuple([z.string(), z.array(z.string())]));
-const streams = z.array(z.tuple([z.string(), entries])).nullable();
+const streams = z.array(z.tuple([z.string(), streamEntries])).nullable();
 
-/** Where a reader is in the stream. Before the first entry: `0-0`, number 0. */
-interface Position {
-  readonly id: string;
-  readonly number: number;
-}
+type Position = Omit<Lineage, 'epoch'>;
 
 export class RedisChanges implements ChangeFeed {
   readonly #redis: RedisConnection;
-  readonly #stream: string;
+  readonly #names: RedisNames;
+  readonly #known: KnownStore;
   readonly #clock: Clock;
   readonly #warn: Warn;
   #onChange: (change: Change) => void = () => {};
-  #position: Position = { id: '0-0', number: 0 };
+  /** Up to where the stream was read. */
+  #position = BEFORE_ALL;
+  /** A change that was read and that no replica has confirmed yet, and what a replica has to have for that. */
+  #unconfirmed: { readonly change: Position; readonly offset: number } | undefined;
   #heardMs = 0;
   #isStopped = false;
   #isFailureTold = false;
   #following: Promise<void> | undefined;
 
   /** @param redis a connection that nothing else uses */
-  constructor(redis: RedisConnection, stream: string, clock: Clock, warn: Warn) {
+  constructor(redis: RedisConnection, names: RedisNames, known: KnownStore, clock: Clock, warn: Warn) {
     this.#redis = redis;
-    this.#stream = stream;
+    this.#names = names;
+    this.#known = known;
     this.#clock = clock;
     this.#warn = warn;
   }
@@ -73,7 +78,7 @@ export class RedisChanges implements ChangeFeed {
         if (await this.#redis.whenUsable(BOUNDS.storeConnectMs)) {
           await this.#begin(isFirst);
           onLive();
-          for (;;) await this.#readOn();
+          for (;;) await (this.#known.doubt === undefined ? this.#readOn() : this.#waitForKnown());
         }
       } catch (error) {
         this.#tellFailure(error);
@@ -85,10 +90,20 @@ export class RedisChanges implements ChangeFeed {
   /** Takes up the stream at its end. What was cached before that may be out of date, but for the first time. */
   async #begin(isFirst: boolean): Promise<void> {
     const askedMs = this.#clock();
-    this.#position = await this.#askPrimary((client) => this.#end(client));
+    const sight = await this.#see();
+    this.#isFailureTold = false;
+    if (sight === undefined) return;
+    this.#position = sight.last ?? BEFORE_ALL;
+    this.#unconfirmed = undefined;
+    this.#known.advance(this.#position);
     if (!isFirst) this.#onChange({ kind: 'reset' });
     this.#heardMs = askedMs;
-    this.#isFailureTold = false;
+  }
+
+  /** The store that answers is not the known one, which may come back. */
+  async #waitForKnown(): Promise<void> {
+    await pause(BOUNDS.changeBlockMs);
+    await this.#begin(false);
   }
 
   async #readOn(): Promise<void> {
@@ -96,32 +111,69 @@ export class RedisChanges implements ChangeFeed {
     const reply = streams.parse(await this.#askPrimary((client) => this.#read(client)));
     const read = reply?.[0]?.[1] ?? [];
     if (read.length === 0) return this.#checkPlace();
-    this.#pass(read);
+    // To forget a key is never wrong. That the store is the known one still is looked at behind it.
+    const last = this.#pass(read);
+    if ((await this.#see()) === undefined) return;
+    this.#position = last;
+    await this.#confirm();
     this.#heardMs = askedMs;
   }
 
-  #pass(read: z.infer<typeof entries>): void {
-    for (const [id, fields] of read) {
-      const number = numberOf(fields);
-      const key = fieldOf(fields, 'id');
-      const isNext = number === this.#position.number + 1;
-      this.#position = { id, number };
+  /** Tells the changes, and gives the last one. */
+  #pass(read: readonly StreamEntry[]): Position {
+    let before = this.#position;
+    for (const entry of read) {
+      const change = changeOf(entry);
+      const key = fieldOf(entry[1], 'id');
+      const isNext = change.generation === before.generation + 1;
+      before = change;
       this.#onChange(
         isNext && key !== undefined && KEY_ID_PATTERN.test(key) ? { kind: 'key', id: key } : { kind: 'reset' },
       );
     }
+    return before;
   }
 
-  /** After a silence: the stream must still have our last entry at its end, or newer ones that are read next. */
+  /** After a silence: the store is heard from if it has nothing newer, which would be read next. */
   async #checkPlace(): Promise<void> {
     const askedMs = this.#clock();
-    const end = await this.#askPrimary((client) => this.#end(client));
-    if (isLater(end.id, this.#position.id)) return;
-    if (end.id !== this.#position.id) {
-      this.#position = end;
-      this.#onChange({ kind: 'reset' });
-    }
+    const sight = await this.#see();
+    if (sight === undefined || (sight.last?.at ?? '') !== this.#position.at) return;
+    await this.#confirm();
     this.#heardMs = askedMs;
+  }
+
+  /**
+   * From now on the store has to have what was read, once a replica has it, too: what only a primary had that was lost
+   * was never acknowledged. Without replicas it has to have it at once.
+   */
+  async #confirm(): Promise<void> {
+    if (this.#position.at === this.#known.lineage?.at) return;
+    const replication = await this.#redis.send(replicationOf, FOLLOWS_ASK);
+    if (replication === undefined || replication.confirmed.length === 0) return this.#known.advance(this.#position);
+    const { offset, confirmed } = replication;
+    this.#unconfirmed ??= { change: this.#position, offset };
+    if (Math.max(...confirmed) < this.#unconfirmed.offset) return;
+    this.#known.advance(this.#unconfirmed.change);
+    this.#unconfirmed = undefined;
+  }
+
+  /** Looks whether the store is the known one; undefined if it is not. */
+  async #see(): Promise<Sight | undefined> {
+    let sight = await this.#look();
+    // A server that changes its role between two of the questions shows a store that never was.
+    if (this.#known.doubt === undefined && doubtOf(this.#known.lineage, sight) !== undefined) {
+      await pause(RETRY_MS);
+      sight = await this.#look();
+    }
+    return this.#known.judge(sight) ? sight : undefined;
+  }
+
+  async #look(): Promise<Sight> {
+    const known = this.#known.lineage;
+    const send = <T>(work: (client: Redis) => Promise<T>): Promise<T> => this.#redis.send(work, FOLLOWS_ASK);
+    const seen = await seeRedis(this.#names, known, send, (question) => this.#askPrimary(question));
+    return await nameEpoch(this.#names, known, seen, send);
   }
 
   /**
@@ -130,7 +182,7 @@ export class RedisChanges implements ChangeFeed {
    */
   #askPrimary<T>(question: (client: Redis) => Promise<T>): Promise<T> {
     return this.#redis.send(async (client) => {
-      const [refusal, answer] = await Promise.all([changeRefusal(client, this.#stream), question(client)]);
+      const [refusal, answer] = await Promise.all([changeRefusal(client, this.#names.changes), question(client)]);
       if (refusal) throw refusal;
       return answer;
     }, FOLLOWS_ASK);
@@ -138,12 +190,8 @@ export class RedisChanges implements ChangeFeed {
 
   #read(client: Redis): Promise<unknown> {
     const { changeBlockMs } = BOUNDS;
-    return client.xread('COUNT', READ_AT_ONCE, 'BLOCK', changeBlockMs, 'STREAMS', this.#stream, this.#position.id);
-  }
-
-  async #end(client: Redis): Promise<Position> {
-    const [last] = entries.parse(await client.xrevrange(this.#stream, '+', '-', 'COUNT', 1));
-    return last ? { id: last[0], number: numberOf(last[1]) } : { id: '0-0', number: 0 };
+    const from = this.#position.at || '0-0';
+    return client.xread('COUNT', READ_AT_ONCE, 'BLOCK', changeBlockMs, 'STREAMS', this.#names.changes, from);
   }
 
   /** A lost connection is told of elsewhere; what Redis answers instead of the stream is told here, once. */
@@ -155,21 +203,4 @@ export class RedisChanges implements ChangeFeed {
       error: error instanceof Error ? error.message : String(error),
     });
   }
-}
-
-function fieldOf(fields: readonly string[], name: string): string | undefined {
-  const at = fields.indexOf(name);
-  return at % 2 === 0 ? fields[at + 1] : undefined;
-}
-
-/** An entry without a number is none of ours; what follows it is numbered from 1. */
-function numberOf(fields: readonly string[]): number {
-  return Number(fieldOf(fields, 'number')) || 0;
-}
-
-/** Whether one stream id (`ms-sequence`) comes after another. */
-function isLater(one: string, other: string): boolean {
-  const [ms = 0n, sequence = 0n] = one.split('-').map(BigInt);
-  const [otherMs = 0n, otherSequence = 0n] = other.split('-').map(BigInt);
-  return ms === otherMs ? sequence > otherSequence : ms > otherMs;
 }

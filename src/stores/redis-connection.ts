@@ -15,7 +15,9 @@ import { RedisAbsence } from './redis-guides.ts';
 import { redisNames } from './redis-names.ts';
 import { isRefusedLogin, refusalOf } from './redis-refusal.ts';
 import type { RedisScript } from './redis-script.ts';
+import type { RedisNotices } from './redis-notices.ts';
 import { redisServer, type RedisServer } from './redis-server.ts';
+import { versionRefusal } from './redis-version.ts';
 import type { Warn } from './settings.ts';
 
 interface ConnectionOptions {
@@ -26,6 +28,10 @@ interface ConnectionOptions {
   readonly timeoutMs: number;
   readonly name: string;
   readonly blockMs?: number;
+  /** Why nothing may be asked of the store, though it answers; undefined if it may. */
+  readonly doubt?: () => string | undefined;
+  /** Says of the server what an operator should know, where this is to say it. */
+  readonly notices?: RedisNotices;
   readonly observe: StoreObserver;
   readonly warn: Warn;
 }
@@ -86,9 +92,13 @@ export class RedisConnection {
     if (this.#state === 'waiting') this.#tellOutage();
   }
 
-  /** Connects at the first call. Resolves once the connection is usable or refused, at most after the store's timeout. */
+  /**
+   * Connects at the first call, and sees later whether it still leads to who serves. Resolves once the connection is
+   * usable or refused, at most after the store's timeout.
+   */
   async opened(): Promise<void> {
     if (!this.#isOpened) this.open().catch(() => {});
+    else await this.#askWhoServes();
     await this.whenUsable(this.#options.timeoutMs);
   }
 
@@ -126,6 +136,8 @@ export class RedisConnection {
     return runOperation(this.#options.observe, operation, () => {
       const isHandedOver = performance.now() < this.#handoverUntil;
       if (this.#state !== 'usable' && !isHandedOver) throw new StoreFault(operation, this.#unusable());
+      const doubt = this.#options.doubt?.();
+      if (doubt !== undefined) throw new StoreFault(operation, doubt);
       const { timeoutMs } = this.#options;
       const step = this.#stepper();
       const carried = isHandedOver ? this.whenUsable(timeoutMs).then(() => work(step)) : work(step);
@@ -158,6 +170,16 @@ export class RedisConnection {
     this.#client.disconnect();
   }
 
+  /**
+   * Sentinels that have put another primary in the place of one that goes on answering know of it first; a change
+   * that the old one took would be lost. The nodes of a Cluster say so by themselves.
+   */
+  async #askWhoServes(): Promise<void> {
+    const { kind, guides } = this.#server;
+    if (kind !== 'sentinel' || !guides) return;
+    await withinTime(guides.locate(), Math.ceil(this.#options.timeoutMs / 4), 'nobody said').catch(() => {});
+  }
+
   #stepper(): Step {
     const untilMs = performance.now() + this.#options.timeoutMs;
     const base = {
@@ -180,7 +202,7 @@ export class RedisConnection {
     let refusal: string | undefined;
     let change: Error | undefined;
     try {
-      refusal = await evictionRefusal(this.#client, node);
+      refusal = (await versionRefusal(this.#client, node)) ?? (await evictionRefusal(this.#client, node));
       change = await changeRefusal(this.#client, this.#stream);
     } catch {
       // The connection was lost meanwhile: the next one is checked again.
@@ -197,6 +219,14 @@ export class RedisConnection {
     if (this.#told !== undefined) this.#options.warn('Redis can be used again', this.#facts());
     this.#told = undefined;
     this.#wake();
+    this.#options.notices?.say(this.#client);
+    this.#checkAgain(BOUNDS.storeFitnessMs);
+  }
+
+  /** An operator may set a server in use to evict keys, or cure one that was refused, on the same connection. */
+  #checkAgain(afterMs: number): void {
+    clearTimeout(this.#recheck);
+    this.#recheck = setTimeout(() => void this.#check(), afterMs).unref();
   }
 
   #refuse(refusal: string): void {
@@ -204,9 +234,7 @@ export class RedisConnection {
     this.#trouble = refusal;
     if (!this.#isOpening) this.#tell(refusal, refusal);
     this.#wake();
-    clearTimeout(this.#recheck);
-    // An operator may cure it without the connection being made anew.
-    this.#recheck = setTimeout(() => void this.#check(), BOUNDS.storeReconnectMs).unref();
+    this.#checkAgain(BOUNDS.storeReconnectMs);
   }
 
   #sawError(error: Error): void {

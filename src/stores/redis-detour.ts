@@ -5,6 +5,7 @@ import { placeText, type RedisPlace } from '../core/redis-url.ts';
 import { makeNodeClient } from './redis-client.ts';
 import { evictionRefusal } from './redis-fitness.ts';
 import type { RedisServer } from './redis-server.ts';
+import { versionRefusal } from './redis-version.ts';
 
 type DetourOptions = {
   readonly server: RedisServer;
@@ -54,7 +55,7 @@ export class RedisDetour {
 
 async function connect(client: Redis, address: string): Promise<Redis> {
   await client.connect();
-  const refusal = await evictionRefusal(client, address);
+  const refusal = (await versionRefusal(client, address)) ?? (await evictionRefusal(client, address));
   if (refusal === undefined) return client;
   client.disconnect();
   throw new Error(refusal);

@@ -3,13 +3,15 @@
 // changes, because it was demoted or cut off, does not know of those that others take.
 import type { Redis } from 'ioredis';
 import { lacksReplicas, refusalOf } from './redis-refusal.ts';
+import { configValue, infoField, isReply } from './redis-settings.ts';
 
 /**
  * Why the server is refused for its `maxmemory-policy`, as a sentence with the cure; undefined if it is not. Where
  * CONFIG is forbidden or renamed, INFO tells the policy.
  */
 export async function evictionRefusal(client: Redis, address: string): Promise<string | undefined> {
-  const policy = (await policyOfConfig(client)) ?? (await policyOfInfo(client));
+  const policy =
+    (await configValue(client, 'maxmemory-policy')) ?? (await infoField(client, 'memory', 'maxmemory_policy'));
   if (policy === 'noeviction') return undefined;
   if (policy === undefined)
     return `Redis at ${address} does not tell its maxmemory-policy; let the user run CONFIG GET or INFO (ACL: +config|get or +info).`;
@@ -35,28 +37,3 @@ export async function changeRefusal(client: Redis, stream: string): Promise<Erro
 
 /** An id that no entry of a stream can have. */
 const NO_ENTRY = '0-0';
-
-async function policyOfConfig(client: Redis): Promise<string | undefined> {
-  const reply = await unlessRefused(client.config('GET', 'maxmemory-policy'));
-  const value: unknown = Array.isArray(reply) ? reply[1] : undefined;
-  return typeof value === 'string' ? value : undefined;
-}
-
-async function policyOfInfo(client: Redis): Promise<string | undefined> {
-  const reply = await unlessRefused(client.info('memory'));
-  return reply === undefined ? undefined : /^maxmemory_policy:([a-z-]+)\r?$/m.exec(reply)?.[1];
-}
-
-/** The reply, or undefined if the server answered with an error; a lost connection still rejects. */
-async function unlessRefused<T>(reply: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reply;
-  } catch (error) {
-    if (isReply(error)) return undefined;
-    throw error;
-  }
-}
-
-function isReply(error: unknown): boolean {
-  return error instanceof Error && error.name === 'ReplyError';
-}

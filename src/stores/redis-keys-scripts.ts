@@ -1,5 +1,6 @@
 // The scripts behind the Redis key store. Each runs as one atomic step; every key it touches carries the
 // prefix's hash tag, also those it finds by what other keys hold.
+import type { Lineage } from '../core/ports.ts';
 import { FOLLOWS_OWNER } from './redis-errand.ts';
 import { RedisScript } from './redis-script.ts';
 
@@ -17,7 +18,33 @@ end
 `;
 
 /**
- * KEYS: digest keys. ARGV: first part of record keys, changes.
+ * Lua that tells whether this is the store that is known: it has the epoch, and the last change that was seen, unless
+ * that was trimmed away behind newer ones. It is what `doubtOf` says, in the atomic step of a look-up or a change.
+ */
+const IS_KNOWN = `
+local function number_of(entry)
+  return tonumber(entry[2][2]) or 0
+end
+local function is_known(epoch_key, changes, epoch, at, mark, generation)
+  if epoch ~= '' and redis.call('GET', epoch_key) ~= epoch then return false end
+  if at == '' then return true end
+  local seen = redis.call('XRANGE', changes, at, at)[1]
+  if seen then return table.concat(seen[2], ' ') == mark end
+  local oldest = redis.call('XRANGE', changes, '-', '+', 'COUNT', 1)[1]
+  return oldest ~= nil and number_of(oldest) > tonumber(generation)
+end
+`;
+
+/** What a script answers in place of all else if the store is not the known one. */
+export const NOT_KNOWN = -1;
+
+/** What the scripts are told of the known store: four values, empty or 0 where nothing is known. */
+export function knownValues(known: Lineage | undefined): readonly (string | number)[] {
+  return [known?.epoch ?? '', known?.at ?? '', known?.mark ?? '', known?.generation ?? 0];
+}
+
+/**
+ * KEYS: digest keys. ARGV: first part of record keys, changes, epoch's key, the known store.
  * Returns the text of every record a digest leads to; an empty text where it leads to nothing readable. A server
  * that could not take a change, because it was demoted or cut off, does not know of those that others took: its
  * refusal is the answer.
@@ -25,12 +52,14 @@ end
 export const FIND = new RedisScript(
   `
 ${TEXT_OF}
+${IS_KNOWN}
 local change = redis.pcall('XDEL', ARGV[2], '0-0')
 if type(change) == 'table' and change.err then
   for _, code in ipairs({'READONLY', 'NOREPLICAS'}) do
     if string.find(change.err, code, 1, true) then return change end
   end
 end
+if not is_known(ARGV[3], ARGV[2], ARGV[4], ARGV[5], ARGV[6], ARGV[7]) then return ${NOT_KNOWN} end
 local found = {}
 for _, key in ipairs(KEYS) do
   local id = redis.pcall('GET', key)
@@ -48,12 +77,15 @@ return type(text) == 'table' and '' or text
 `);
 
 /**
- * KEYS: record, ids, the three status sets with the record's own first, changes, then the digests' keys.
- * ARGV: id, expected revision, record, score, first part of digest keys, length of the change log.
+ * KEYS: record, ids, the three status sets with the record's own first, changes, epoch, then the digests' keys.
+ * ARGV: id, expected revision, record, score, first part of digest keys, length of the change log, an epoch for a store
+ * that has none, a random text that no other change has, the known store.
  * Returns 1 if saved, 0 for a conflict, which leaves everything as it was. The first write is one that a full
  * server refuses, so that a refusal leaves everything as it was, too.
  */
 export const SAVE = new RedisScript(`
+${IS_KNOWN}
+if not is_known(KEYS[7], KEYS[6], ARGV[9], ARGV[10], ARGV[11], ARGV[12]) then return ${NOT_KNOWN} end
 local id = ARGV[1]
 local held, before = 0, nil
 local text = redis.pcall('GET', KEYS[1])
@@ -64,18 +96,19 @@ if type(text) == 'string' then
   end
 end
 if held ~= tonumber(ARGV[2]) then return 0 end
-for i = 7, #KEYS do
+for i = 8, #KEYS do
   local holder = redis.call('GET', KEYS[i])
   if holder and holder ~= id then return 0 end
 end
 
 redis.call('SET', KEYS[1], ARGV[3])
+redis.call('SET', KEYS[7], ARGV[7], 'NX')
 redis.call('ZADD', KEYS[2], 0, id)
 redis.call('ZADD', KEYS[3], ARGV[4], id)
 redis.call('ZREM', KEYS[4], id)
 redis.call('ZREM', KEYS[5], id)
 local kept = {}
-for i = 7, #KEYS do
+for i = 8, #KEYS do
   redis.call('SET', KEYS[i], id)
   kept[KEYS[i]] = true
 end
@@ -91,8 +124,8 @@ end
 -- Changes are numbered without gaps, so that a reader sees when some were trimmed away or the stream is new.
 local number = 1
 local last = redis.call('XREVRANGE', KEYS[6], '+', '-', 'COUNT', 1)[1]
-if last then number = (tonumber(last[2][2]) or 0) + 1 end
-redis.call('XADD', KEYS[6], 'MAXLEN', '~', ARGV[6], '*', 'number', string.format('%.0f', number), 'id', id)
+if last then number = number_of(last) + 1 end
+redis.call('XADD', KEYS[6], 'MAXLEN', '~', ARGV[6], '*', 'number', string.format('%.0f', number), 'id', id, 'mark', ARGV[8])
 return 1
 `);
 

@@ -1,4 +1,5 @@
 // Key records in Redis: a text a record, an index from digest to id, and sorted sets to list and count by.
+import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { BOUNDS } from '../core/bounds.ts';
 import { StoreFault } from '../core/fault.ts';
@@ -6,8 +7,11 @@ import type { KeyRecord, KeyState } from '../core/key-record.ts';
 import type { Found, KeyStore } from '../core/ports.ts';
 import { parseRecord, recordText } from './record-text.ts';
 import type { RedisConnection, Step } from './redis-connection.ts';
+import type { KnownStore } from './known-store.ts';
+import { doubtOf } from './lineage.ts';
 import { changeRefusal } from './redis-fitness.ts';
-import { COUNT, FIND, LIST, READ, SAVE } from './redis-keys-scripts.ts';
+import { newEpoch, seeRedis } from './redis-history.ts';
+import { COUNT, FIND, knownValues, LIST, NOT_KNOWN, READ, SAVE } from './redis-keys-scripts.ts';
 import type { RedisNames } from './redis-names.ts';
 import { isKeyElsewhere, refusalOf } from './redis-refusal.ts';
 import { isReplicated } from './redis-replicas.ts';
@@ -22,13 +26,15 @@ export class RedisKeys implements KeyStore {
   readonly #redis: RedisConnection;
   readonly #writer: RedisConnection;
   readonly #names: RedisNames;
+  readonly #known: KnownStore;
   readonly #warn: Warn;
 
   /** @param writer a connection for changes, opened at the first: they wait for a replica, and nothing else may */
-  constructor(redis: RedisConnection, writer: RedisConnection, names: RedisNames, warn: Warn) {
+  constructor(redis: RedisConnection, writer: RedisConnection, names: RedisNames, known: KnownStore, warn: Warn) {
     this.#redis = redis;
     this.#writer = writer;
     this.#names = names;
+    this.#known = known;
     this.#warn = warn;
   }
 
@@ -36,13 +42,15 @@ export class RedisKeys implements KeyStore {
     const keys = digests.map((digest) => this.#names.digest + digest);
     const found = await this.#redis.runSteps('find', async (step) => {
       try {
-        const { record, changes } = this.#names;
-        return await step((client) => FIND.run(client, keys, [record, changes]), FIND.follows);
+        const { record, changes, epoch } = this.#names;
+        const values = [record, changes, epoch, ...knownValues(this.#known.lineage)];
+        return await step((client) => FIND.run(client, keys, values), FIND.follows);
       } catch (error) {
         if (!isBetweenNodes(error)) throw error;
         return await this.#findOneByOne(step, keys);
       }
     });
+    if (found === NOT_KNOWN) throw notTheKnown('find');
     for (const text of expect('find', texts, found)) {
       const record = this.#read(text);
       // The index is only a hint: the record itself has to hold the digest.
@@ -59,7 +67,7 @@ export class RedisKeys implements KeyStore {
   }
 
   async save(record: KeyRecord, expected: number): Promise<'saved' | 'conflict'> {
-    const { active, disabled, revoked, ids, changes } = this.#names;
+    const { active, disabled, revoked, ids, changes, epoch } = this.#names;
     const sets = { active, disabled, revoked };
     const others = Object.values(sets).filter((name) => name !== sets[record.status]);
     const keys = [
@@ -68,15 +76,20 @@ export class RedisKeys implements KeyStore {
       sets[record.status],
       ...others,
       changes,
+      epoch,
       ...record.secrets.map(({ digest }) => this.#names.digest + digest),
     ];
     const score = record.expiresAt ?? '+inf';
     const text = recordText(record);
-    const values = [record.id, expected, text, score, this.#names.digest, BOUNDS.changeLogLength];
+    const mark = randomBytes(8).toString('hex');
+    const { digest } = this.#names;
+    const values = [record.id, expected, text, score, digest, BOUNDS.changeLogLength, newEpoch(), mark];
     return await this.#redis.runSteps('save', async () => {
       await this.#writer.opened();
       return await this.#writer.send(async (client) => {
-        if ((await SAVE.run(client, keys, values)) !== 1) return 'conflict';
+        const saved = await SAVE.run(client, keys, [...values, ...knownValues(this.#known.lineage)]);
+        if (saved === NOT_KNOWN) throw notTheKnown('save');
+        if (saved !== 1) return 'conflict';
         if (!(await isReplicated(client, this.#writer.replicaWaitMs)))
           this.#warn('a key was changed, but no replica of Redis has confirmed it; a failover now would undo it', {
             key: record.id,
@@ -119,6 +132,8 @@ export class RedisKeys implements KeyStore {
       const refusal = await changeRefusal(client, this.#names.changes);
       if (refusal) throw refusal;
     });
+    const known = this.#known.lineage;
+    if (doubtOf(known, await seeRedis(this.#names, known, step)) !== undefined) throw notTheKnown('find');
     const get = (key: string) => step((client) => client.get(key)).catch(unlessOfAnotherType);
     const found: string[] = [];
     for (const key of keys) {
@@ -135,6 +150,11 @@ export class RedisKeys implements KeyStore {
     this.#warn('a key record in Redis cannot be read and counts as absent', id === undefined ? {} : { key: id });
     return undefined;
   }
+}
+
+/** The change feed says more of it, in the log. */
+function notTheKnown(operation: string): StoreFault {
+  return new StoreFault(operation, 'Redis is not the store that this gateway knew, or not as it was');
 }
 
 /** Whether a server refused because some of the keys are on another one just now. */

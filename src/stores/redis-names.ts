@@ -15,9 +15,12 @@ export interface RedisNames {
   readonly revoked: string;
   /** Stream of changes. */
   readonly changes: string;
-  /** First parts of the keys that count attempts and hold blocks. */
+  /** What tells this store from any other. */
+  readonly epoch: string;
+  /** First parts of the keys that count attempts, hold blocks, and name sources of good keys. */
   readonly attempts: string;
   readonly blocks: string;
+  readonly vouched: string;
   /** One subject's counts under one limit. */
   limit(algorithm: LimitAlgorithm, periodMs: number, id: string): string;
   /** Sorted set of the tokens that hold seats, scored by the end of their lease. */
@@ -35,8 +38,10 @@ export function redisNames(prefix: string): RedisNames {
     disabled: `${tag}:status:disabled`,
     revoked: `${tag}:status:revoked`,
     changes: `${tag}:changes`,
+    epoch: `${tag}:epoch`,
     attempts: `${tag}:attempts`,
     blocks: `${tag}:blocks`,
+    vouched: `${tag}:vouched`,
     limit: (algorithm, periodMs, id) => `${tag}:limit:${algorithm}:${periodMs}:${id}`,
     seats: (id) => `${tag}:limit:seats:${id}`,
   };

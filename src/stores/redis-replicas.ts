@@ -3,8 +3,27 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 
+const replicaRole = z.tuple([z.string(), z.string(), z.string()]);
+
 /** Of ROLE: the kind of server, its offset, and, of a primary, the replicas that follow it. */
 const primaryRole = z.tuple([z.literal('master'), z.int(), z.array(z.unknown())]);
+
+/** What a primary has written, in bytes of its stream of replication, and what each of its replicas has confirmed. */
+interface Replication {
+  readonly offset: number;
+  readonly confirmed: readonly number[];
+}
+
+/** How far replicas are; undefined where that may not be asked. */
+export async function replicationOf(client: Redis): Promise<Replication | undefined> {
+  try {
+    const [, offset, replicas] = primaryRole.parse(await client.role());
+    return { offset, confirmed: replicas.map((replica) => Number(replicaRole.safeParse(replica).data?.[2] ?? 0)) };
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith('NOPERM')) return undefined;
+    throw error;
+  }
+}
 
 /**
  * Waits until one replica has what was written on this connection, and tells whether it has; without any replica

@@ -1,5 +1,5 @@
 // What a store is opened with.
-import type { Clock, StoreObserver } from '../core/ports.ts';
+import type { Clock, Lineage, StoreObserver } from '../core/ports.ts';
 
 /** Says what an operator should know, for the log. */
 export type Warn = (message: string, fields?: Record<string, unknown>) => void;
@@ -12,6 +12,12 @@ export interface StoreSettings {
   /** Bound of one operation, ms. */
   readonly timeoutMs: number;
   readonly clock: Clock;
+  /** What the change feed tells by when the store was heard from; `clock` without it. */
+  readonly feedClock?: Clock;
   readonly observe: StoreObserver;
   readonly warn: Warn;
+  /** Told what a gateway says of its store when it starts; without it, that is not looked for. */
+  readonly inform?: Warn;
+  /** What is known of the store's history already; else its change feed takes the first store that it sees as it is. */
+  readonly lineage?: Lineage;
 }

@@ -4,9 +4,11 @@ import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { setTimeout as pause } from 'node:timers/promises';
+import { BOUNDS } from '../core/bounds.ts';
 import { UserFault } from '../core/fault.ts';
+import { sqliteCode, sqliteCure } from './sqlite-cures.ts';
 
-interface DatabaseOptions {
+export interface DatabaseOptions {
   readonly file: string;
   /** `FULL`: what is acknowledged survives a power failure. `NORMAL`: it survives the process. */
   readonly synchronous: 'FULL' | 'NORMAL';
@@ -14,6 +16,8 @@ interface DatabaseOptions {
   readonly timeoutMs: number;
   /** Tables of version 1. */
   readonly schema: string;
+  /** Adds to them what files of earlier versions lack; in the transaction that makes the tables. */
+  readonly complete?: (db: DatabaseSync) => void;
 }
 
 /** Version of the tables that this program reads and writes. */
@@ -24,14 +28,19 @@ const SQLITE_BUSY = 5;
 export class SqliteDatabase {
   readonly file: string;
   readonly #db: DatabaseSync;
-  readonly #inode: bigint | undefined;
+  readonly #inodes: readonly (bigint | undefined)[];
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
+  readonly #timeoutMs: number;
+  /** Until then, on `performance.now()`, nobody waits for the write lock. */
+  #impatientUntil = 0;
 
-  constructor(file: string, db: DatabaseSync) {
+  constructor(file: string, db: DatabaseSync, timeoutMs: number) {
     this.file = file;
     this.#db = db;
-    this.#inode = inodeOf(file);
+    this.#timeoutMs = Math.ceil(timeoutMs);
+    this.#waitFor(this.#timeoutMs);
+    this.#inodes = inodesOf(file);
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
   }
@@ -42,7 +51,7 @@ export class SqliteDatabase {
 
   /** Runs `work` in a write transaction of its own: all of it or nothing. */
   transaction<T>(work: () => T): T {
-    this.#begin.run();
+    this.#beginInTime();
     try {
       const result = work();
       this.#commit.run();
@@ -53,10 +62,44 @@ export class SqliteDatabase {
     }
   }
 
-  /** Throws if the path no longer leads to the file that is open: what is written here would be lost. */
+  /** Throws if the path no longer leads to the files that are open: what is written here would be lost. */
   assertInPlace(): void {
-    if (inodeOf(this.file) !== this.#inode)
+    if (!this.isInPlace)
       throw new Error(`${this.file} was removed or replaced while in use; restart to open the new file`);
+  }
+
+  get isInPlace(): boolean {
+    return inodesOf(this.file).every((inode, at) => inode === this.#inodes[at]);
+  }
+
+  /** Differs whenever something was written to the file itself: by a checkpoint, or by someone who copied over it. */
+  stamp(): string {
+    const stat = statSync(this.file, { bigint: true, throwIfNoEntry: false });
+    return `${stat?.mtimeNs} ${stat?.size}`;
+  }
+
+  /**
+   * The wait for the lock is everybody's: nothing else runs meanwhile. So it is waited for in vain once, and then
+   * for a while only tried.
+   */
+  #beginInTime(): void {
+    const isImpatient = this.#impatientUntil !== 0;
+    if (isImpatient && performance.now() >= this.#impatientUntil) this.#waitFor(this.#timeoutMs);
+    try {
+      this.#begin.run();
+    } catch (error) {
+      if (isBusy(error) && this.#impatientUntil === 0) {
+        this.#waitFor(0);
+        this.#impatientUntil = performance.now() + BOUNDS.sqliteImpatienceMs;
+      }
+      throw error;
+    }
+    if (isImpatient && this.#impatientUntil !== 0) this.#waitFor(this.#timeoutMs);
+  }
+
+  #waitFor(timeoutMs: number): void {
+    this.#impatientUntil = 0;
+    this.#db.exec(`PRAGMA busy_timeout = ${timeoutMs}`);
   }
 
   close(): void {
@@ -72,17 +115,25 @@ export async function openDatabase(options: DatabaseOptions): Promise<SqliteData
   const { file } = options;
   try {
     mkdirSync(dirname(file), { recursive: true });
-    // SQLite gives the files beside it the same mode.
-    closeSync(openSync(file, 'a', 0o600));
-    return new SqliteDatabase(file, await openPatiently(options));
+    makeFile(file);
+    return new SqliteDatabase(file, await openPatiently(options), options.timeoutMs);
   } catch (error) {
     if (error instanceof UserFault) throw error;
     const reason = error instanceof Error ? error.message : String(error);
-    throw new UserFault(
-      `The SQLite store ${file} cannot be opened (${reason}); give store.url a path that is writable and holds nothing else.`,
-      1,
-      error,
-    );
+    const cure = sqliteCure(error) ?? 'give store.url a path that is writable and holds nothing else';
+    throw new UserFault(`The SQLite store ${file} cannot be opened (${reason}); ${cure}.`, 1, error);
+  }
+}
+
+/**
+ * SQLite gives the files beside it the same mode. One that is there is left alone: to close a file ends the locks that
+ * this process has on it, another connection's too.
+ */
+function makeFile(file: string): void {
+  try {
+    closeSync(openSync(file, 'wx', 0o600));
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
   }
 }
 
@@ -102,7 +153,7 @@ async function openPatiently(options: DatabaseOptions): Promise<DatabaseSync> {
   }
 }
 
-function prepareDatabase(db: DatabaseSync, { file, synchronous, timeoutMs, schema }: DatabaseOptions): void {
+function prepareDatabase(db: DatabaseSync, { file, synchronous, schema, complete }: DatabaseOptions): void {
   db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA trusted_schema = OFF`);
   db.exec('BEGIN IMMEDIATE');
   db.exec('CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT');
@@ -111,18 +162,19 @@ function prepareDatabase(db: DatabaseSync, { file, synchronous, timeoutMs, schem
     db.exec(schema);
     db.prepare('INSERT INTO schema_version (version) VALUES (?)').run(SCHEMA_VERSION);
   }
+  if (version === undefined || version === SCHEMA_VERSION) complete?.(db);
   db.exec('COMMIT');
   if (version !== undefined && version !== SCHEMA_VERSION)
     throw new UserFault(
       `The SQLite store ${file} has tables of version ${String(version)}, and this program reads version ${SCHEMA_VERSION}; run the version that made it.`,
     );
-  db.exec(`PRAGMA busy_timeout = ${Math.ceil(timeoutMs)}`);
 }
 
 function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && (Number(error.errcode) & 0xff) === SQLITE_BUSY;
+  return sqliteCode(error) === SQLITE_BUSY;
 }
 
-function inodeOf(file: string): bigint | undefined {
-  return statSync(file, { bigint: true, throwIfNoEntry: false })?.ino;
+/** Of the file and its log, which stays as long as anybody has the file open. */
+function inodesOf(file: string): readonly (bigint | undefined)[] {
+  return [file, `${file}-wal`].map((path) => statSync(path, { bigint: true, throwIfNoEntry: false })?.ino);
 }

@@ -2,11 +2,15 @@
 // transaction that is on disk when it is acknowledged.
 import { setImmediate as breathe } from 'node:timers/promises';
 import { BOUNDS } from '../core/bounds.ts';
+import { StoreFault } from '../core/fault.ts';
 import type { KeyRecord, KeyState } from '../core/key-record.ts';
 import type { Found, KeyStore, StoreObserver } from '../core/ports.ts';
+import type { KnownStore } from './known-store.ts';
+import { doubtOf } from './lineage.ts';
 import { runOperation, type StoreOperation } from './operations.ts';
 import { parseRecord, recordText } from './record-text.ts';
 import type { SqliteDatabase } from './sqlite-database.ts';
+import { SqliteHistory } from './sqlite-history.ts';
 import type { Warn } from './settings.ts';
 
 export const KEYS_SCHEMA = `
@@ -37,12 +41,16 @@ CREATE TABLE changes (seq INTEGER PRIMARY KEY AUTOINCREMENT, key_id TEXT NOT NUL
 
 export class SqliteKeys implements KeyStore {
   readonly #db: SqliteDatabase;
+  readonly #known: KnownStore;
   readonly #observe: StoreObserver;
   readonly #warn: Warn;
+  readonly #history: SqliteHistory;
   readonly #sql: ReturnType<typeof statements>;
 
-  constructor(db: SqliteDatabase, observe: StoreObserver, warn: Warn) {
+  constructor(db: SqliteDatabase, known: KnownStore, observe: StoreObserver, warn: Warn) {
     this.#db = db;
+    this.#known = known;
+    this.#history = new SqliteHistory(db);
     this.#observe = observe;
     this.#warn = warn;
     this.#sql = statements(db);
@@ -50,12 +58,10 @@ export class SqliteKeys implements KeyStore {
 
   findByDigest(digests: readonly string[]): Promise<Found> {
     return this.#run('find', () => {
-      for (const digest of digests) {
-        const row = this.#sql.byDigest.get(digest);
-        const record = row && this.#read(row['record']);
-        if (record?.secrets.some((secret) => secret.digest === digest)) return record;
-      }
-      return 'absent';
+      const found = this.#find(digests);
+      // Behind the look-up: a file that is not the known one does not become it again.
+      this.#assertKnown('find');
+      return found;
     });
   }
 
@@ -70,6 +76,7 @@ export class SqliteKeys implements KeyStore {
     const text = recordText(record);
     return this.#run('save', () =>
       this.#db.transaction(() => {
+        this.#assertKnown('save');
         if (this.#isConflict(record, expected)) return 'conflict';
         const { id, revision, owner, status, expiresAt } = record;
         this.#sql.put.run(id, revision, owner, status, expiresAt, text);
@@ -112,6 +119,22 @@ export class SqliteKeys implements KeyStore {
     return this.#run('ping', () => void this.#sql.totals.get());
   }
 
+  #find(digests: readonly string[]): Found {
+    for (const digest of digests) {
+      const row = this.#sql.byDigest.get(digest);
+      const record = row && this.#read(row['record']);
+      if (record?.secrets.some((secret) => secret.digest === digest)) return record;
+    }
+    return 'absent';
+  }
+
+  /** The change feed says more of it, in the log. */
+  #assertKnown(operation: StoreOperation): void {
+    const known = this.#known.lineage;
+    if (known && doubtOf(known, this.#history.see(known)) !== undefined)
+      throw new StoreFault(operation, `${this.#db.file} is not the store that this gateway knew, or not as it was`);
+  }
+
   #isConflict({ id, secrets }: KeyRecord, expected: number): boolean {
     const row = this.#sql.byId.get(id);
     const held = (row && this.#read(row['record'], id)?.revision) ?? 0;
@@ -133,6 +156,8 @@ export class SqliteKeys implements KeyStore {
   #run<T>(operation: StoreOperation, work: () => T): Promise<T> {
     return runOperation(this.#observe, operation, () => {
       this.#db.assertInPlace();
+      const { doubt } = this.#known;
+      if (doubt !== undefined) throw new StoreFault(operation, doubt);
       return work();
     });
   }

@@ -2,34 +2,40 @@
 import { resolve } from 'node:path';
 import { UserFault } from '../core/fault.ts';
 import type { Store } from '../core/ports.ts';
+import { KnownStore } from './known-store.ts';
 import { SqliteAttempts } from './sqlite-attempts.ts';
 import { SqliteChanges } from './sqlite-changes.ts';
-import { openDatabase, type SqliteDatabase } from './sqlite-database.ts';
+import { type DatabaseOptions, openDatabase, type SqliteDatabase } from './sqlite-database.ts';
+import { nameHistory } from './sqlite-history.ts';
 import { KEYS_SCHEMA, SqliteKeys } from './sqlite-keys.ts';
 import { LIMITS_SCHEMA, SqliteLimits } from './sqlite-limits.ts';
 import type { StoreSettings } from './settings.ts';
 
 /** See `openStore`. */
 export async function openSqliteStore(settings: StoreSettings): Promise<Store> {
-  const { timeoutMs, clock, observe, warn } = settings;
+  const { timeoutMs, clock, feedClock = clock, observe, warn } = settings;
   const file = sqliteFile(settings.url);
   const opened: SqliteDatabase[] = [];
-  const open = async (path: string, synchronous: 'FULL' | 'NORMAL', schema: string) => {
-    const db = await openDatabase({ file: path, synchronous, timeoutMs, schema });
+  const open = async (options: Omit<DatabaseOptions, 'timeoutMs'>) => {
+    const db = await openDatabase({ ...options, timeoutMs });
     opened.push(db);
     return db;
   };
+  const openKeys = () => open({ file, synchronous: 'FULL', schema: KEYS_SCHEMA, complete: nameHistory });
+  const known = new KnownStore({ lineage: settings.lineage, where: { file }, warn });
   const close = () => opened.forEach((db) => db.close());
   try {
-    const keys = new SqliteKeys(await open(file, 'FULL', KEYS_SCHEMA), observe, warn);
-    const changes = new SqliteChanges(await open(file, 'FULL', KEYS_SCHEMA), clock, warn);
-    const counts = await open(`${file}-limits`, 'NORMAL', LIMITS_SCHEMA);
+    const keys = new SqliteKeys(await openKeys(), known, observe, warn);
+    const changes = new SqliteChanges(await openKeys(), known, feedClock, warn);
+    const counts = await open({ file: `${file}-limits`, synchronous: 'NORMAL', schema: LIMITS_SCHEMA });
     const limits = new SqliteLimits(counts, clock, observe);
-    const attempts = new SqliteAttempts(counts, clock, observe);
+    const attempts = new SqliteAttempts(counts, clock, known.observing(observe));
     return {
       keys,
       limits,
       changes,
+      lineage: () => known.lineage,
+      taken: known.taken,
       attempts: (rule) => attempts.counter(rule),
       ping: () => keys.ping(),
       async close() {

@@ -142,3 +142,44 @@ test('a client that still sends behind a body that cannot be read is not reset w
     client.destroy();
   }
 });
+
+test('an upgrade with a body that breaks, or that is reset in the midst of it, ends its own connection only', async () => {
+  const upgrade = (framing: string) =>
+    `GET /socket HTTP/1.1\r\n${FIELDS}Connection: Upgrade\r\nUpgrade: websocket\r\n${framing}\r\n\r\n`;
+  const broken = `${upgrade('Transfer-Encoding: chunked')}2;a="\r"\r\nab\r\n0\r\n\r\n`;
+  // Behind an answer that is the last, alone, and cut off.
+  await exchange(`GET /nowhere;x HTTP/1.1\r\nHost: a\r\n\r\n${broken}`);
+  await exchange(broken);
+  for (let round = 0; round < 20; round++)
+    await new Promise<void>((resolve) => {
+      const socket = connect(gateway.proxyPort, '127.0.0.1', () => {
+        socket.write(`${upgrade('Content-Length: 9')}half`);
+        socket.once('data', () => socket.resetAndDestroy());
+      });
+      socket.on('error', () => undefined).on('close', () => resolve());
+    });
+  assert.match(await exchange(`GET /x HTTP/1.1\r\n${FIELDS}Connection: close\r\n\r\n`), /^HTTP\/1.1 200 /);
+});
+
+test('nothing is processed that stands behind a last answer, also while that waits for the one before it', async () => {
+  const lines = await linesOf('/ahead', 2, async () => {
+    const requests = ['/ahead', '/refused;x', '/smuggled'].map((path) => `GET ${path} HTTP/1.1\r\n${FIELDS}\r\n`);
+    assert.match(await exchange(requests.join('')), /^HTTP\/1.1 200 [^]*HTTP\/1.1 400 [^]*Connection: close/);
+  });
+  assert.deepEqual(new Set(lines.map((line) => line['status'])), new Set([200, 400]));
+  const closing = `GET /closing HTTP/1.1\r\n${FIELDS}Connection: close\r\n\r\nGET /smuggled HTTP/1.1\r\n${FIELDS}\r\n`;
+  assert.equal((await exchange(closing)).match(/HTTP\/1.1 200 /g)?.length, 1);
+  assert.ok(!app.seen.some(({ target }) => target === '/smuggled'));
+  assert.ok(!gateway.log.some((line) => line['path'] === '/smuggled'));
+});
+
+test('a request line without a version, or of another than HTTP/1, is 400 and reaches nobody', async () => {
+  const before = app.seen.length;
+  for (const line of ['GET /old\n', 'GET /old HTTP/0.9\r\n', 'GET /new HTTP/2.0\r\n'])
+    assert.match(await exchange(`${line}${FIELDS}\r\n`), /^HTTP\/1.1 400 [^]*"code":"ambiguous_request"/);
+  assert.equal(app.seen.length, before);
+});
+
+test('a HEAD with a target that is none gets an answer without a body', async () => {
+  assert.match(await exchange('HEAD nowhere HTTP/1.1\r\nHost: a\r\n\r\n'), /^HTTP\/1.1 400 [^]*\r\n\r\n$/);
+});

@@ -8,7 +8,7 @@ import { found } from '../support/findings.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { seededNumbers } from '../support/seeded-numbers.ts';
 import { readAnswers } from './harness/answers.ts';
-import { faultsOf, HOST, KEYS, openArena, ROUTES, settled, type Arena } from './harness/arena.ts';
+import { faultsOf, HOST, KEYS, openArena, settled, type Arena } from './harness/arena.ts';
 import { SMUGGLED } from './harness/cases.ts';
 import { startEndlessUpstream, type EndlessUpstream } from './harness/endless-upstream.ts';
 import { flawsOf } from './harness/verdict.ts';
@@ -85,7 +85,7 @@ describe(`attacks: ${NAME}`, () => {
         main: { targets: [origin], idleTimeout: '2s' },
         endless: { targets: [endless.origin], idleTimeout: '500ms' },
       },
-      routes: { ...ROUTES, endless: { path: '/endless/**', upstream: 'endless', access: 'public' } },
+      routes: { endless: { path: '/endless/**', upstream: 'endless', access: 'public' } },
     }));
   });
   after(async () => {

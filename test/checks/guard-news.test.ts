@@ -10,10 +10,11 @@ const NOTHING: GuardNews = { failed: new Map(), blocked: new Map(), passed: new 
 
 /** Nothing is shared but news. */
 const apart: AttemptCounter = {
-  count: () => Promise.resolve(1),
+  count: () => Promise.resolve({ attempts: 1, blockedMs: 0 }),
   forgive: () => Promise.resolve(),
   block: () => Promise.resolve(),
-  blockedForMs: () => Promise.resolve(0),
+  vouch: () => Promise.resolve(),
+  vouchedForMs: () => Promise.resolve(0),
 };
 
 /** Guards that hear of each other at once. */
@@ -24,7 +25,7 @@ function guards(count: number): AddressGuard[] {
     };
     return new AddressGuard(RULE, apart, () => 1_000, {
       failed: (source) => tell({ failed: new Map([[source, 1]]) }),
-      blocked: (source, untilMs) => tell({ blocked: new Map([[source, untilMs]]) }),
+      blocked: (source, forMs) => tell({ blocked: new Map([[source, forMs]]) }),
       passed: (source) => tell({ passed: new Set([source]) }),
     });
   });
@@ -34,29 +35,29 @@ function guards(count: number): AddressGuard[] {
 test('failures on several workers add up to those of one, malformed keys and unknown ones alike', async () => {
   const [one, two, three] = guards(3);
   assert.ok(one && two && three);
-  one.failed('a');
+  void one.failed('a');
   await two.attempt(
     'a',
     () => Promise.resolve('bad'),
     () => false,
   );
-  one.failed('a');
+  void one.failed('a');
   assert.deepEqual(
     [one, two, three].map((guard) => guard.blockedForMs('a')),
     [0, 0, 0],
   );
-  three.failed('a');
+  await three.failed('a');
   assert.deepEqual(
     [one, two, three].map((guard) => guard.blockedForMs('a')),
     [300_000, 300_000, 300_000],
   );
 });
 
-test('an address that showed a good key to one worker is blocked by none', () => {
+test('an address that showed a good key to one worker is blocked by none', async () => {
   const [one, two] = guards(2);
   assert.ok(one && two);
   one.passed('a');
-  for (let at = 0; at < 10; at++) two.failed('a');
+  for (let at = 0; at < 10; at++) await two.failed('a');
   assert.deepEqual([one.blockedForMs('a'), two.blockedForMs('a')], [0, 0]);
   two.hear({ ...NOTHING, blocked: new Map([['a', 2_000]]) });
   assert.equal(two.blockedForMs('a'), 0);

@@ -24,6 +24,12 @@ test('the one credential is found in the header or behind the Bearer scheme, in 
   }
 });
 
+test('a no-break space belongs to the key: it is the last byte of à', () => {
+  assert.equal(read([['x-api-key', ' caf\u00c3\u00a0\t']]), 'caf\u00c3\u00a0');
+  assert.equal(read([['Authorization', 'Bearer caf\u00c3\u00a0']]), 'caf\u00c3\u00a0');
+  assert.equal(read([['Authorization', '\u00a0Bearer a-key']]), 'none');
+});
+
 test('what is not the Bearer scheme is no credential', () => {
   for (const value of ['Basic dXNlcg==', 'Bearerx y', 'Bear er x', 'beare', '', 'Bearer\vx']) {
     assert.equal(read([['authorization', value]]), 'none', value);
@@ -65,4 +71,11 @@ test('a header that is called Authorization by configuration is taken as it stan
   const places = { header: 'authorization' };
   assert.equal(read([['Authorization', 'a-key']], places), 'a-key');
   assert.equal(read([['Authorization', 'Bearer a-key']], places), 'Bearer a-key');
+});
+
+test('only blanks and tabs around a key are none of it: with any other white space it is another text', () => {
+  for (const space of ['\u00a0', '\u000b', '\u000c']) {
+    assert.equal(read([['x-api-key', `a-key${space}`]]), `a-key${space}`);
+    assert.equal(read([['authorization', `Bearer ${space}a-key`]]), `${space}a-key`);
+  }
 });

@@ -186,3 +186,18 @@ test('names of built-in properties are ordinary names', async () => {
     '3:24 keys.job.roles[0]: constructor is no role; declared under roles: reader',
   );
 });
+
+test('what a problem repeats of a file is cut short, and nothing in it is obeyed by a terminal', async () => {
+  const long = 'a'.repeat(100_000);
+  for (const text of [
+    `version: ${long}\n`,
+    `version: 1\n${long}: 1\n`,
+    `version: 1\nroutes: { "${long}": { } }\n`,
+    `version: 1\n"\\u009b2J": 1\n`,
+    `version: 1\nroles: |${long}\n`,
+  ]) {
+    const problem = await problemOf(loadText(text));
+    assert.ok(problem.length < 3_000, `${problem.length} characters`);
+    assert.doesNotMatch(problem, /[^\P{Cc}\n]/u);
+  }
+});

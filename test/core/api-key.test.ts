@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { crc32 } from 'node:zlib';
-import { classifyKeyText, keyHint, mintKeyText } from '../../src/core/api-key.ts';
+import { classifyKeyText, keyHint, mintKeyText, withoutKeyTexts } from '../../src/core/api-key.ts';
 import { keyState, type KeyRecord, Pepper } from '../../src/core/key-record.ts';
 
 test('a minted key matches the pattern that secret scanners use', () => {
@@ -117,4 +117,12 @@ test('a key is expired from its last moment on, but revoked and disabled come fi
   assert.equal(keyState({ status: 'revoked' }, 100, 200), 'revoked');
   assert.equal(keyState({ status: 'disabled' }, 100, 200), 'disabled');
   assert.equal(keyState({ status: 'active' }, null, 9e15), 'active');
+});
+
+test('what looks like a minted key is left out of a text, whatever its prefix, and nothing else is', () => {
+  const key = mintKeyText('ptc_live', randomBytes(32));
+  assert.equal(withoutKeyTexts(`/orders/${key}/lines`), '/orders/ptc_live_…/lines');
+  assert.equal(withoutKeyTexts(`${key},${key.replace('ptc_live', 'x')}`), 'ptc_live_…,x_…');
+  for (const text of ['/orders/7', key.slice(0, -1), `${key}0`, `/a_b/${'c'.repeat(49)}`, ''])
+    assert.equal(withoutKeyTexts(text), text);
 });

@@ -29,6 +29,13 @@ test('an IPv4-mapped address is its IPv4 address', () => {
   assert.deepEqual(parseAddress('::FFFF:0a01:0203'), parseAddress('10.1.2.3'));
 });
 
+test('an address that only ends in an IPv4 address is not that one', () => {
+  assert.deepEqual(parseAddress('::10.1.2.3'), parseAddress('::a01:203'));
+  assert.deepEqual(parseAddress('64:ff9b::10.1.2.3'), parseAddress('64:ff9b::a01:203'));
+  assert.equal(parseAddress('::10.1.2.3')?.family, 6);
+  assert.equal(compileNetworks(['10.0.0.0/8'], []).permits(parseAddress('::10.1.2.3')!), false);
+});
+
 test('attempts are counted by IPv4 address or IPv6 /64', () => {
   assert.equal(sourcePrefix(parseAddress('10.1.2.3')!), '10.1.2.3');
   assert.equal(sourcePrefix(parseAddress('2001:db8::1')!), sourcePrefix(parseAddress('2001:db8::ffff:1')!));

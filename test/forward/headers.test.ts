@@ -78,7 +78,19 @@ describe('what never passes, in any case and with `_` or `.` for `-`', () => {
     'X-HTTP-Method',
     'X-HTTP-Method-Override',
     'X-Method-Override',
+    'X-Original-URI',
+    'X-Original-Method',
+    'X-Original-Host',
+    'X-Host',
+    'X-HTTP-Host-Override',
     'X-Real-IP',
+    'X-Client-IP',
+    'X-Cluster-Client-IP',
+    'X-Original-Forwarded-For',
+    'Client-IP',
+    'True-Client-IP',
+    'CF-Connecting-IP',
+    'Fastly-Client-IP',
   ];
   for (const name of names) {
     test(name, () => {

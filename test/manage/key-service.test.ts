@@ -119,6 +119,18 @@ for (const { name, make } of BACKINGS) {
       assert.deepEqual(await store.keys.findByDigest([pepper.digest(second.secret)]), third.record);
     });
 
+    test('no two secrets of a key are of the same time, also where the clock was set back', async () => {
+      const { service, clock } = under;
+      await service.create({ id: 'told-apart' });
+      const { record: second } = await service.rotate('told-apart', { graceMs: HOUR_MS });
+      clock.nowMs -= 2 * HOUR_MS;
+      const { record: third } = await service.rotate('told-apart', { graceMs: 24 * HOUR_MS });
+      clock.nowMs += 2 * HOUR_MS;
+      const times = [...second.secrets, ...third.secrets].map(({ createdAt }) => createdAt);
+      assert.equal(new Set(times).size, 3);
+      assert.ok(third.secrets[0]!.createdAt > second.secrets[0]!.createdAt);
+    });
+
     test('rotate --grace 0 ends the old secret at once', async () => {
       const { service, pepper } = under;
       const first = await service.create({ id: 'leaked' });

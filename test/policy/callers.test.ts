@@ -16,6 +16,8 @@ const KEY: HeldKey = {
   deny: [],
   plan: null,
   expiresAt: null,
+  secretCreatedAt: 1_700_000_000_000,
+  secretEndsAt: null,
   compiled: null,
 };
 

@@ -38,7 +38,16 @@ function recordOf(
 }
 
 function fixture(find: (digests: readonly string[]) => Promise<Found>) {
-  const world = { nowMs: 1_000_000, heardMs: 1_000_000, asked: 0, events: [] as string[], tampered: 0, old: 0 };
+  const world = {
+    nowMs: 1_000_000,
+    setForwardMs: 0,
+    heardMs: 1_000_000,
+    awakeSinceMs: -Infinity,
+    asked: 0,
+    events: [] as string[],
+    tampered: 0,
+    old: 0,
+  };
   const store = {
     findByDigest: (digests: readonly string[]) => {
       world.asked++;
@@ -50,7 +59,10 @@ function fixture(find: (digests: readonly string[]) => Promise<Found>) {
     peppers: { current: CURRENT, previous: [PREVIOUS] },
     maxStalenessMs: 10_000,
     lastHeardMs: () => world.heardMs,
-    now: () => world.nowMs,
+    awakeSinceMs: () => world.awakeSinceMs,
+    now: () => world.nowMs + world.setForwardMs,
+    age: () => world.nowMs,
+    expiryOf: (key) => key.expiresAt,
     onEvent: (event) => world.events.push(event),
     onTampered: () => world.tampered++,
     onOldPepper: () => world.old++,
@@ -60,16 +72,25 @@ function fixture(find: (digests: readonly string[]) => Promise<Found>) {
 
 const TEXT = mintKeyText('ptc_live', randomBytes(32));
 
+test('setting the clock back an hour draws out nothing that is believed', async () => {
+  const { cache, world } = fixture(() => Promise.resolve(recordOf(TEXT)));
+  await cache.lookUp(TEXT);
+  world.setForwardMs = -3_600_000;
+  world.nowMs += 10_001;
+  assert.equal(cache.recall(TEXT), undefined, 'the store was not heard from for longer than maxStaleness');
+});
+
 test('a key is looked up once, then known without asking', async () => {
   const record = recordOf(TEXT);
   const { cache, world } = fixture(() => Promise.resolve(record));
   assert.equal(cache.recall(TEXT), undefined);
   const all = await Promise.all([cache.lookUp(TEXT), cache.lookUp(TEXT), cache.lookUp(TEXT)]);
-  assert.deepEqual(new Set(all), new Set([record]));
+  const presented = { secretCreatedAt: record.secrets[0]!.createdAt, secretEndsAt: null };
+  assert.deepEqual(new Set(all), new Set([{ ...record, ...presented }]));
   assert.equal(world.asked, 1);
   const { id, declared, status, owner, name, roles, scopes, allow, deny, plan, expiresAt } = record;
   const known = { id, declared, status, owner, name, roles, scopes, allow, deny, plan, expiresAt };
-  assert.deepEqual(cache.recall(TEXT), { ...known, compiled: null });
+  assert.deepEqual(cache.recall(TEXT), { ...known, ...presented, compiled: null });
   assert.deepEqual(world.events, ['miss', 'hit']);
 });
 
@@ -108,16 +129,47 @@ test('a look-up that a change overtook is not kept', async () => {
   assert.equal(cache.recall(TEXT), undefined);
 });
 
-test('an unknown text is remembered for a short time, until any change', async () => {
+test('a text that is refused is remembered for a short time with its reason, until any change', async () => {
   const { cache, world } = fixture(() => Promise.resolve('absent'));
-  assert.equal(await cache.lookUp(TEXT), 'absent');
-  assert.equal(cache.recall(TEXT), 'absent');
-  assert.equal(world.events.at(-1), 'negative_hit');
+  for (const flaw of ['unknown', 'revoked', 'expired'] as const) {
+    assert.equal(cache.recall(TEXT), undefined);
+    const asOf = cache.changes;
+    assert.equal(await cache.lookUp(TEXT), 'absent');
+    cache.refuse(TEXT, flaw, asOf);
+    assert.equal(cache.recall(TEXT), flaw);
+    assert.equal(world.events.at(-1), 'negative_hit');
+    cache.forget({ kind: 'key', id: 'k9' });
+    assert.equal(cache.recall(TEXT), undefined);
+    cache.refuse(TEXT, flaw, cache.changes);
+    world.nowMs += 5_001;
+  }
+  cache.refuse(TEXT, 'unknown', cache.changes);
+  cache.forgetRefusals();
+  assert.equal(cache.recall(TEXT), undefined);
+});
+
+test('what is refused for what a change overtook is not remembered', () => {
+  const { cache } = fixture(() => Promise.resolve('absent'));
+  const asOf = cache.changes;
   cache.forget({ kind: 'key', id: 'k9' });
+  cache.refuse(TEXT, 'unknown', asOf);
   assert.equal(cache.recall(TEXT), undefined);
+});
+
+test('a key that is not in force is never kept as a known one, so that its refusal takes the time of any other', async () => {
+  for (const more of [{ status: 'revoked' }, { status: 'disabled' }, { expiresAt: 999_999 }] as const) {
+    const { cache, world } = fixture(() => Promise.resolve(recordOf(TEXT, CURRENT, more)));
+    assert.notEqual(await cache.lookUp(TEXT), 'absent');
+    assert.equal(cache.recall(TEXT), undefined);
+    assert.deepEqual(world.events, ['miss']);
+  }
+});
+
+test('one that was in force and is refused is forgotten', async () => {
+  const { cache } = fixture(() => Promise.resolve(recordOf(TEXT)));
   await cache.lookUp(TEXT);
-  world.nowMs += 5_001;
-  assert.equal(cache.recall(TEXT), undefined);
+  cache.refuse(TEXT, 'expired', cache.changes);
+  assert.equal(cache.recall(TEXT), 'expired');
 });
 
 test('a store that cannot be asked is never taken for an answer', async () => {
@@ -140,13 +192,29 @@ test('a secret under a previous pepper still works, and is handed on to be rehas
   assert.equal(world.old, 1);
 });
 
+test('a process that stood still believes no cached key until it has heard from the store, or asked it', async () => {
+  const { cache, world } = fixture(() => Promise.resolve(recordOf(TEXT)));
+  await cache.lookUp(TEXT);
+  world.nowMs += 3_000;
+  world.awakeSinceMs = world.nowMs;
+  assert.equal(cache.recall(TEXT), undefined);
+  await cache.lookUp(TEXT);
+  assert.notEqual(cache.recall(TEXT), undefined);
+  world.nowMs += 3_000;
+  world.awakeSinceMs = world.nowMs;
+  world.heardMs = world.nowMs - 1;
+  assert.equal(cache.recall(TEXT), undefined);
+  world.heardMs = world.nowMs;
+  assert.notEqual(cache.recall(TEXT), undefined);
+});
+
 test('a retiring secret works until its grace ends, cached or not', async () => {
   const { cache, world } = fixture(() => Promise.resolve(recordOf(TEXT, CURRENT, {}, 1_005_000)));
   assert.notEqual(await cache.lookUp(TEXT), 'absent');
   world.nowMs = 1_004_999;
-  assert.notEqual(cache.recall(TEXT), 'absent');
+  assert.notEqual(cache.recall(TEXT), undefined);
   world.nowMs = 1_005_000;
-  assert.equal(cache.recall(TEXT), 'absent');
+  assert.equal(cache.recall(TEXT), undefined);
   assert.equal(await cache.lookUp(TEXT), 'absent');
 });
 

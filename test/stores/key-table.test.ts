@@ -22,6 +22,8 @@ function keyOf(id: string, differs: Partial<HeldKey> = {}): HeldKey {
     deny: [],
     plan: 'free',
     expiresAt: null,
+    secretCreatedAt: 1_700_000_000_000,
+    secretEndsAt: null,
     compiled: null,
     ...differs,
   };

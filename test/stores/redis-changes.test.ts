@@ -42,24 +42,6 @@ describe('the change feed where changes may have been missed', () => {
   };
   const resets = () => seen.filter(({ kind }) => kind === 'reset').length;
 
-  it('a stream that is gone is a reset', async () => {
-    await assertFollows();
-    const before = resets();
-    await client.del(STREAM);
-    await eventually(() => assert.equal(resets(), before + 1), { withinMs: 5_000 });
-    await assertFollows();
-  });
-
-  it('a database that was flushed and written to at once is a reset', async () => {
-    await assertFollows();
-    await assertFollows();
-    const before = resets();
-    const batch = client.multi().flushall();
-    await batch.xadd(STREAM, '*', 'number', 1, 'id', 'new').exec();
-    await eventually(() => assert.equal(resets(), before + 1), { withinMs: 5_000 });
-    await assertFollows();
-  });
-
   it('changes trimmed away before they were read are a reset', async () => {
     await assertFollows();
     const before = resets();
@@ -71,14 +53,6 @@ describe('the change feed where changes may have been missed', () => {
       .xadd(STREAM, '*', 'number', number + 2, 'id', 'two')
       .xtrim(STREAM, 'MAXLEN', 1)
       .exec();
-    await eventually(() => assert.equal(resets(), before + 1), { withinMs: 5_000 });
-    await assertFollows();
-  });
-
-  it('an older stream put in place of a newer one is a reset', async () => {
-    await assertFollows();
-    const before = resets();
-    await client.multi().del(STREAM).xadd(STREAM, '1-1', 'number', 7, 'id', 'old').exec();
     await eventually(() => assert.equal(resets(), before + 1), { withinMs: 5_000 });
     await assertFollows();
   });

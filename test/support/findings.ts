@@ -38,6 +38,9 @@ export interface Comparison {
   readonly why: string;
 }
 
+/** A row of what is kept. */
+export type Finding = PromiseFinding | AttackFinding | Comparison;
+
 /** The part of node:test's context that prints. */
 interface Speaks {
   diagnostic(message: string): void;
@@ -58,7 +61,7 @@ export function compared(comparison: Comparison): void {
   keep(comparison);
 }
 
-function keep(row: PromiseFinding | AttackFinding | Comparison): void {
+function keep(row: Finding): void {
   const directory = process.env['PORTCULLIS_FINDINGS'];
   if (directory) appendFileSync(join(directory, `${process.pid}.jsonl`), `${JSON.stringify(row)}\n`);
 }

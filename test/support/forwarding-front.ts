@@ -99,16 +99,18 @@ export async function startFront(
 
   const handleUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
     const upstream = upstreams.get('app');
-    forwardUpgrade({ upstream, path: request.url ?? '', fields: fieldsOf(request), socket, head, answerFields })
-      .then((forwarded) => {
+    const job = { upstream, path: request.url ?? '', fields: fieldsOf(request), socket, head, answerFields };
+    forwardUpgrade(job, {
+      forwardEnded: (forwarded) => {
         outcomes.push(forwarded);
         if (forwarded.kind === 'failed')
           socket.end(`HTTP/1.1 599 Failed\r\nX-Code: ${forwarded.code}\r\nConnection: close\r\n\r\n`);
-      })
-      .catch((defect: unknown) => {
+      },
+      forwardBroke: (defect) => {
         defects.push(defect);
         socket.destroy();
-      });
+      },
+    });
   };
 
   const server = createServer({ noDelay: true }, (request, response) => handle(request, response, false));

@@ -51,6 +51,8 @@ export interface GatewayOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** A descriptor that standard output goes to instead of `log`. */
   readonly stdout?: number;
+  /** Descriptors that it may have open from its start on. */
+  readonly descriptors?: number;
 }
 
 /** Starts a gateway and waits until `/readyz` is 200. @throws Error with its output where it ends before that */
@@ -83,7 +85,9 @@ function spawnGateway(
   options: GatewayOptions,
   reconfigure: GatewayProcess['reconfigure'],
 ): GatewayProcess {
-  const child = spawn(process.execPath, [MAIN, 'serve', '-c', configFile], {
+  const limit = options.descriptors === undefined ? [] : ['prlimit', `--nofile=${options.descriptors}`];
+  const [program, ...words] = [...limit, process.execPath, MAIN, 'serve', '-c', configFile];
+  const child = spawn(program, words, {
     cwd: options.directory,
     env: environment(options.env),
     stdio: ['ignore', options.stdout ?? 'pipe', 'pipe'],

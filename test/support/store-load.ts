@@ -17,6 +17,8 @@ export class StoreLoad {
   readonly #store: Store;
   readonly #demand: LimitDemand;
   #isTaking = true;
+  #isChanging = true;
+  #change: Promise<unknown> | undefined;
   #isStopped = false;
   #running: Promise<unknown> = Promise.resolve();
 
@@ -44,8 +46,10 @@ export class StoreLoad {
         if (isAdmitted) this.admitted += 1;
       }),
       this.#repeat(async () => {
+        if (!this.#isChanging) return;
         changes += 1;
-        await keys.save(keyRecord({ id: `${known.id}-${changes}` }), 0);
+        this.#change = keys.save(keyRecord({ id: `${known.id}-${changes}` }), 0);
+        await this.#change;
       }),
     ]);
     this.#running.catch(() => {});
@@ -54,6 +58,12 @@ export class StoreLoad {
   /** Ends the takes alone. */
   stopTaking(): void {
     this.#isTaking = false;
+  }
+
+  /** Ends the changes of keys alone, the one under way being finished. */
+  async stopChanging(): Promise<void> {
+    this.#isChanging = false;
+    await Promise.allSettled([this.#change]);
   }
 
   /** Ends it. @throws what an operation ended with that is neither an answer nor a StoreFault */

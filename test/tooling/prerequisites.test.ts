@@ -32,3 +32,8 @@ test('who may not install is told what is missing and the line that gets it', ()
 test('nothing missing needs no cure', () => {
   assert.deepEqual(cureFor([], { isRoot: true, hasApt: true }), { kind: 'none' });
 });
+
+test('a library is named by its package', () => {
+  const cure = cureFor(['curl', 'libfaketime'], { isRoot: true, hasApt: true });
+  assert.deepEqual(cure, { kind: 'install', packages: ['curl', 'libfaketime'] });
+});

@@ -9,6 +9,10 @@ import { valuesOf } from './strict-requests.ts';
 export interface Rules {
   /** What `X-Forwarded-For` may say to the upstream (default: the client's own address alone). */
   readonly forwardedFor?: RegExp;
+  /** What `X-Forwarded-Host` may say to the upstream (default: the Host that cases send). */
+  readonly forwardedHost?: RegExp;
+  /** What the upstream is told of `reader`, by names in lower case (default: under the default names). */
+  readonly identity?: ReadonlyMap<string, string>;
 }
 
 const IDENTITY: ReadonlyMap<string, string> = new Map([
@@ -17,6 +21,8 @@ const IDENTITY: ReadonlyMap<string, string> = new Map([
   ['x-consumer-groups', ''],
   ['x-authenticated-scope', READER.scopes],
 ]);
+
+const SENT_HOST = new RegExp(`^${HOST.replaceAll('.', '[.]')}$`);
 
 /** Never sent to an upstream but with an upgrade, and then as one. */
 const HOP_BY_HOP = [
@@ -63,21 +69,21 @@ const BODY_REFUSED: ReadonlySet<unknown> = new Set(['ambiguous_request', 'body_t
 /** What is wrong with one head, whatever the log says. */
 export function* headFlaws(request: SeenRequest, port: number, rules: Rules): Generator<string> {
   const path = pathOf(request);
+  const { identity = IDENTITY, forwardedFor = /^127\.0\.0\.1$/, forwardedHost = SENT_HOST } = rules;
+  const told = new Map([...identity].map((each) => [evenly(each[0]), each]));
   if (!/^\/(?:open|socket|public)(?:\/|$)/.test(path)) yield 'a path that nobody may use';
   if (!isCanonical(request.target)) yield 'a target that can be read in two ways';
   for (const [name, value] of request.fields) {
-    const even = name.toLowerCase().replaceAll(/[_.]/g, '-');
-    if (
-      IDENTITY.has(even) &&
-      (isPublic(request) || name.includes('_') || name.includes('.') || value !== IDENTITY.get(even))
-    )
+    const even = evenly(name);
+    const ours = told.get(even);
+    if (ours && (isPublic(request) || name.toLowerCase() !== ours[0] || value !== ours[1]))
       yield `an identity of the client's own, ${name}`;
     if (HOP_BY_HOP.includes(even)) yield `${name}, which is not for the upstream`;
     if (even.startsWith('x-forwarded-') && name !== even.replaceAll(/(?<=^|-)[a-z]/g, (letter) => letter.toUpperCase()))
       yield `${name}, a spelling that is not ours`;
   }
   if (!isPublic(request)) {
-    for (const [name, value] of IDENTITY)
+    for (const [name, value] of identity)
       if (value !== '' && valuesOf(request.fields, name).length !== 1)
         yield `${valuesOf(request.fields, name).length} of ${name}`;
   }
@@ -86,10 +92,16 @@ export function* headFlaws(request: SeenRequest, port: number, rules: Rules): Ge
   if (!/^(?:upgrade|keep-alive|close)?$/i.test(valuesOf(request.fields, 'connection').join()))
     yield 'a Connection field of the client';
   if (valuesOf(request.fields, 'host').join() !== `127.0.0.1:${port}`) yield 'another Host than the upstream';
-  if (valuesOf(request.fields, 'x-forwarded-host').join() !== HOST) yield 'another X-Forwarded-Host than was sent';
+  const host = valuesOf(request.fields, 'x-forwarded-host').join();
+  if (!forwardedHost.test(host)) yield `X-Forwarded-Host ${host}`;
   const chain = valuesOf(request.fields, 'x-forwarded-for').join();
-  if (!(rules.forwardedFor ?? /^127\.0\.0\.1$/).test(chain)) yield `X-Forwarded-For ${chain}`;
+  if (!forwardedFor.test(chain)) yield `X-Forwarded-For ${chain}`;
   for (const key of Object.values(KEYS)) if (request.head.includes(key)) yield 'a credential';
+}
+
+/** A field's name as those read it that take `_` and `.` for a dash. */
+function evenly(name: string): string {
+  return name.toLowerCase().replaceAll(/[_.]/g, '-');
 }
 
 function pathOf({ target }: SeenRequest): string {
@@ -103,7 +115,8 @@ function isPublic(request: SeenRequest): boolean {
 /** Whether there is one way only to read a target. */
 function isCanonical(target: string): boolean {
   const [, path = '', query = ''] = /^([^?]*)(.*)$/s.exec(target) ?? [];
-  if (!/^\/[A-Za-z0-9/._~!$&'()*+,=:@%-]*$/.test(path) || !/^[\x21\x22\x24-\x7e]*$/.test(query)) return false;
+  // `"<>[]^`{|}` should have been encoded (RFC 3986 appendix A), but nobody reads them as anything else.
+  if (!/^\/[\x21\x22\x24-\x3a\x3c-\x5b\x5d-\x7e]*$/.test(path) || !/^[\x21\x22\x24-\x7e]*$/.test(query)) return false;
   for (const [, digits = ''] of target.matchAll(/%(..?)?/g)) {
     const character = String.fromCharCode(Number.parseInt(digits, 16));
     if (!/^[0-9A-F]{2}$/.test(digits) || /[A-Za-z0-9._~-]/.test(character)) return false;

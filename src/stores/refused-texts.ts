@@ -1,11 +1,15 @@
-// Digests of texts that no key has, each for a short time, the oldest making room: however many bad keys are
-// tried, they take the same memory.
+// Digests of texts that are refused, and why, each for a short time, the oldest making room: however many bad keys
+// are tried, they take the same memory. A text that no key has, one of a revoked key and one of an expired key are kept
+// and found alike, so that the time of an answer does not tell which it was.
+import { KEY_FLAWS, type KeyFlaw } from '../core/reasons.ts';
 import { DigestIndex } from './digest-index.ts';
 
-export class UnknownTexts {
+export class RefusedTexts {
   readonly #most: number;
   readonly #index: DigestIndex;
   readonly #untilMs: Float64Array;
+  /** Places in KEY_FLAWS. */
+  readonly #flaws: Uint8Array;
   #size = 0;
   /** The slot that is taken next: a free one, then the oldest. */
   #next = 0;
@@ -15,18 +19,20 @@ export class UnknownTexts {
     this.#most = most;
     this.#index = new DigestIndex(most);
     this.#untilMs = new Float64Array(most);
+    this.#flaws = new Uint8Array(most);
   }
 
   get size(): number {
     return this.#size;
   }
 
-  has(digest: Int32Array, nowMs: number): boolean {
+  /** Why a text is refused; undefined where that is not known. */
+  find(digest: Int32Array, nowMs: number): KeyFlaw | undefined {
     const slot = this.#index.find(digest);
-    return slot !== -1 && this.#untilMs[slot]! > nowMs;
+    return slot !== -1 && this.#untilMs[slot]! > nowMs ? KEY_FLAWS[this.#flaws[slot]!] : undefined;
   }
 
-  remember(digest: Int32Array, untilMs: number): void {
+  remember(digest: Int32Array, flaw: KeyFlaw, untilMs: number): void {
     let slot = this.#index.find(digest);
     if (slot === -1) {
       slot = this.#next;
@@ -36,6 +42,7 @@ export class UnknownTexts {
       this.#index.add(digest, slot);
     }
     this.#untilMs[slot] = untilMs;
+    this.#flaws[slot] = KEY_FLAWS.indexOf(flaw);
   }
 
   clear(): void {

@@ -1,0 +1,25 @@
+// An upstream whose every answer is large, and whose bytes are made as they are wanted.
+import type { Answer } from './acceptance-upstream.ts';
+import { keepBriefly } from './fault-scene.ts';
+
+const PIECE = Buffer.alloc(64 * 1024, 0x61);
+
+/** Answers with so many bytes; a client that does not read holds it up. */
+export function answerLargely(bytes: number): Answer {
+  return (request, response) => {
+    keepBriefly(response);
+    request.resume();
+    response.setHeader('Content-Length', bytes);
+    let left = bytes;
+    const more = (): void => {
+      while (left > 0 && !response.destroyed) {
+        const piece = left < PIECE.length ? PIECE.subarray(0, left) : PIECE;
+        left -= piece.length;
+        if (!response.write(piece)) return;
+      }
+      response.end();
+    };
+    response.on('drain', more);
+    more();
+  };
+}
