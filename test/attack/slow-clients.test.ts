@@ -8,7 +8,7 @@ import { found } from '../support/findings.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { seededNumbers } from '../support/seeded-numbers.ts';
 import { readAnswers } from './harness/answers.ts';
-import { faultsOf, HOST, KEYS, openArena, ROUTES, settled, type Arena } from './harness/arena.ts';
+import { faultsOf, HOST, KEYS, openArena, settled, type Arena } from './harness/arena.ts';
 import { SMUGGLED } from './harness/cases.ts';
 import { startEndlessUpstream, type EndlessUpstream } from './harness/endless-upstream.ts';
 import { flawsOf } from './harness/verdict.ts';
@@ -28,8 +28,9 @@ const LENGTH = `Content-Length: ${SMUGGLED.length}\r\n`;
 const KEY = `x-api-key: ${KEYS.reader}\r\n`;
 
 /** What never ends: how it begins, what is repeated, and how it is answered. */
-const WITHOUT_END: readonly (readonly [what: string, begin: string, again: string, status: number])[] = [
-  ['target', 'GET /open/', 'a', 414],
+const WITHOUT_END: readonly (readonly [what: string, begin: string, again: string, ...statuses: number[]])[] = [
+  // 414 where the parser gives up in the read that began with the line, else 431.
+  ['target', 'GET /open/', 'a', 414, 431],
   ['field', `GET /open/a HTTP/1.1\r\nHost: ${HOST}\r\n${KEY}X: `, 'a', 431],
   ['field name', `GET /open/a HTTP/1.1\r\nHost: ${HOST}\r\n${KEY}`, 'a', 431],
   ['header section', `GET /open/a HTTP/1.1\r\nHost: ${HOST}\r\n${KEY}`, 'X: a\r\n', 431],
@@ -84,7 +85,7 @@ describe(`attacks: ${NAME}`, () => {
         main: { targets: [origin], idleTimeout: '2s' },
         endless: { targets: [endless.origin], idleTimeout: '500ms' },
       },
-      routes: { ...ROUTES, endless: { path: '/endless/**', upstream: 'endless', access: 'public' } },
+      routes: { endless: { path: '/endless/**', upstream: 'endless', access: 'public' } },
     }));
   });
   after(async () => {
@@ -93,9 +94,10 @@ describe(`attacks: ${NAME}`, () => {
   });
 
   describe('at once', { concurrency: true }, () => {
-    for (const [what, begin, again, status] of WITHOUT_END) {
-      test(`an endless ${what} is answered ${status} and ends`, async () => {
-        assert.deepEqual(await untilCut(arena, begin, again), [status]);
+    for (const [what, begin, again, ...statuses] of WITHOUT_END) {
+      test(`an endless ${what} is answered ${statuses.join(' or ')} and ends`, async () => {
+        const [status, ...more] = await untilCut(arena, begin, again);
+        assert.ok(more.length === 0 && status !== undefined && statuses.includes(status), `${status}`);
       });
     }
 

@@ -20,8 +20,7 @@ export const READER = { id: 'reader', owner: 'acme', scopes: 'open:read' } as co
 /** The Host field that cases send. */
 export const HOST = 'gateway.test';
 
-/** What there is to use. */
-export const ROUTES: Settings = {
+const ROUTES: Settings = {
   open: { path: '/open/**', upstream: 'main', scopes: ['open:read'], maxBody: '64KiB' },
   socket: { path: '/socket/**', upstream: 'main', scopes: ['open:read'], upgrade: ['websocket'] },
   admin: { path: '/admin/**', upstream: 'main', scopes: ['admin:write'] },
@@ -35,16 +34,16 @@ export interface Arena {
   close(): Promise<void>;
 }
 
-/** Starts everything. @param own changes to the configuration, by its top-level fields; may be made of the recorder's origin */
+/** Starts everything. @param own changes to the configuration, by its top-level fields, maybe made of the recorder's origin; routes are added */
 export async function openArena(own: Settings | ((origin: string) => Settings) = {}): Promise<Arena> {
   const scene = await Scene.open('sqlite');
   try {
     const recorder = await startRecorder();
     scene.onClose(() => recorder.close());
-    const gateway = await scene.gateway({
-      ...settings(recorder.origin),
-      ...(typeof own === 'function' ? own(recorder.origin) : own),
-    });
+    const usual = settings(recorder.origin);
+    const changes = typeof own === 'function' ? own(recorder.origin) : own;
+    const routes = { ...(usual['routes'] as Settings), ...(changes['routes'] as Settings | undefined) };
+    const gateway = await scene.gateway({ ...usual, ...changes, routes });
     await scene.importKeys(gateway, [
       { id: READER.id, owner: READER.owner, secret: KEYS.reader, scopes: [READER.scopes] },
       { id: 'admin', owner: 'root', secret: KEYS.admin, scopes: ['*'] },
