@@ -213,13 +213,13 @@ export class RedisConnection {
     const kind = refusalOf(change)?.kind;
     if (kind === 'moved' && !guides) return this.#refuse(inClusterText(node));
     if (change && kind !== undefined) return this.#leave(change);
+    if (this.#state !== 'usable') this.#options.notices?.say(this.#client);
     this.#state = 'usable';
     this.#trouble = 'the connection was closed';
     this.#attempts = 0;
     if (this.#told !== undefined) this.#options.warn('Redis can be used again', this.#facts());
     this.#told = undefined;
     this.#wake();
-    this.#options.notices?.say(this.#client);
     this.#checkAgain(BOUNDS.storeFitnessMs);
   }
 
