@@ -32,6 +32,7 @@ export async function openConnection(port: number): Promise<OneConnection> {
     ask: (request) =>
       new Promise((resolve, reject) => {
         [settle, fail, wanted] = [resolve, reject, 0];
+        if (socket.destroyed) throw new Error('the connection was closed');
         sentAt = process.hrtime.bigint();
         socket.write(request);
       }),
