@@ -30,11 +30,12 @@ export class TcpProxy {
     this.#server = server;
     this.port = (server.address() as AddressInfo).port;
     server.on('connection', (client: Socket) => {
-      const pair = new Pair(client, connect({ port: targetPort, host: '127.0.0.1' }), (direction, said) =>
-        this.#treat(direction, said),
-      );
+      const server = connect({ port: targetPort, host: '127.0.0.1' });
+      const pair = new Pair(client, server, (direction, said) => this.#treat(direction, said));
       this.#pairs.add(pair);
-      client.on('close', () => this.#pairs.delete(pair));
+      // Not before both are gone: what is left of one is ended with the proxy.
+      for (const socket of [client, server])
+        socket.on('close', () => client.destroyed && server.destroyed && this.#pairs.delete(pair));
       if (this.#isRefusing) pair.cut('reset');
     });
   }
