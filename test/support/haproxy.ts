@@ -41,6 +41,7 @@ defaults
   timeout client 60s
   timeout server 60s
   timeout tunnel 60s
+  timeout check 5s
 frontend in
   bind 127.0.0.1:${port}
   default_backend gateways
