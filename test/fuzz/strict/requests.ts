@@ -38,8 +38,8 @@ const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP\/(1\.[0
 export function strictRequests(text: string, start = 0): StrictRequests {
   const requests: StrictRequest[] = [];
   for (let at = start; ;) {
-    // Empty lines before a request line are to be ignored (RFC 9112 section 2.2).
-    while (text.startsWith('\r\n', at)) at += 2;
+    // Empty lines before a request line are to be ignored, and a bare LF may end a line (RFC 9112 section 2.2).
+    while (text[at] === '\r' || text[at] === '\n') at++;
     if (at >= text.length) return { requests, state: 'whole' };
     const request = requestAt(text, at);
     if (typeof request === 'string') return { requests, state: request };
