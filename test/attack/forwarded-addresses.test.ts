@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { isIPv4, isIPv6 } from 'node:net';
 import type { SeededNumbers } from '../support/seeded-numbers.ts';
 import type { Settings } from '../support/gateway-process.ts';
-import { ROUTES } from './harness/arena.ts';
 import { attackClass, type KnownCase } from './harness/attack-class.ts';
 import type { SeenRequest } from './harness/recorder.ts';
 import { valuesOf } from './harness/strict-requests.ts';
@@ -15,7 +14,6 @@ const ALLOWED = '/open/allowed/a';
 const DENIED = '/open/denied/a';
 
 const OWN_ROUTES: Settings = {
-  ...ROUTES,
   allowed: {
     path: '/open/allowed/**',
     upstream: 'main',
