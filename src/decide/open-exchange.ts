@@ -12,12 +12,17 @@ export abstract class OpenExchange {
   newsBefore = 0;
   /** Whether what is known of its key may be out of date. */
   isSuspect = false;
+  /** Whether another configuration has come into force that it was not yet decided by. */
+  isOutdated = false;
   /** Whether the presented key's text is gone. */
   hasForgotten = false;
   admitted: Admitted | null = null;
   /** The key that it came with and that key's holder, as last known. Null without one. */
   key: PresentedKey | null = null;
   caller: Caller | null = null;
+
+  /** Whether it is wholly with the upstream: nothing more of it is to come, and nothing of its answer has. */
+  abstract get isAwaited(): boolean;
 
   /** Ends it, both ways and at once, because it would now be denied. */
   abstract endFor(denial: Denial): void;

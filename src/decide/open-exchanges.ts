@@ -118,7 +118,10 @@ export class OpenExchanges {
       const { key } = exchange;
       const hasChanged = key !== null && changed.size > 0 && changed.has(key.id);
       if (key !== null && (isReset || hasChanged)) exchange.isSuspect = true;
-      if (isReloaded || hasExpired(exchange, nowMs) || (exchange.isSuspect && key === null)) doubtful.push(exchange);
+      if (isReloaded) exchange.isOutdated = true;
+      // Who only waits for an answer keeps the configuration that it began with, until that answer has begun.
+      const isOutdated = exchange.isOutdated && !exchange.isAwaited;
+      if (isOutdated || hasExpired(exchange, nowMs) || (exchange.isSuspect && key === null)) doubtful.push(exchange);
       if (mayAsk && exchange.isSuspect && key !== null) (hasChanged ? justChanged : suspects).push(exchange);
     }
     changed.clear();
@@ -131,6 +134,7 @@ export class OpenExchanges {
   async #recheckEach(exchanges: readonly OpenExchange[]): Promise<void> {
     for (const [at, exchange] of exchanges.entries()) {
       if (at % BOUNDS.recheckedAtOnce === BOUNDS.recheckedAtOnce - 1) await nextTurn();
+      exchange.isOutdated = false;
       if (exchange.key === null) exchange.isSuspect = false;
       await this.#recheck(exchange, exchange.key);
     }

@@ -78,6 +78,8 @@ export interface ForwardOwner {
 
 /** A request that is being forwarded, as its owner may end it before its time. */
 export interface Underway {
+  /** Whether an answer has begun. */
+  readonly isAnswering: boolean;
   /**
    * Ends it, upstream too. True: an answer had begun, which was cut so that the client can tell, and the owner is told.
    * False: the client got nothing yet; nothing more is said, and the owner answers.
@@ -188,6 +190,10 @@ class Forwarding implements AnswerSink, ConnectionWatcher, UpstreamRequest, Unde
       return this.#owner.forwardBroke(new Error(`a request could not be written: ${failure.detail}`));
     }
     this.#fail(`upstream_${failure.kind}`, failure.detail);
+  }
+
+  get isAnswering(): boolean {
+    return this.#headAt !== null;
   }
 
   breakOff(): boolean {

@@ -125,6 +125,10 @@ class Upgrading implements HandshakeEvents, Underway {
     this.#reject(new Error(`a request could not be written: ${detail}`));
   }
 
+  get isAnswering(): boolean {
+    return this.#headAt !== null;
+  }
+
   /** The client of a WebSocket is told that its key or its rights have ended (1008, policy violation). */
   breakOff(): boolean {
     if (this.#headAt === null) {

@@ -151,6 +151,10 @@ class Passage extends OpenExchange {
     this.#next();
   }
 
+  get isAwaited(): boolean {
+    return this.#request.complete && !this.#response.headersSent;
+  }
+
   /**
    * As if the client had gone away, which every application has to bear at any time; an answer of ours in its place
    * would have the application write to a response that has ended.

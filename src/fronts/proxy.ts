@@ -153,6 +153,10 @@ abstract class Exchange extends OpenExchange implements ForwardOwner {
 
   protected abstract forward(request: Admitted): Underway | null;
 
+  get isAwaited(): boolean {
+    return this.requestMessage.complete && !(this.#underway?.isAnswering ?? false);
+  }
+
   endFor(denial: Denial): void {
     this.#options.open.remove(this);
     this.journey.ended(denial);

@@ -17,22 +17,28 @@ import { compilePolicy } from '../../src/policy/compile.ts';
 import { eventually } from '../support/acceptance-wait.ts';
 
 const CLIENT = parseAddress('192.0.2.1')!;
-const { config, hash } = await readConfig(
-  {
-    version: 1,
-    upstreams: { app: { targets: ['http://127.0.0.1:1'] } },
-    credentials: { query: 'api_key' },
-    routes: {
-      all: { path: '/**', upstream: 'app', scopes: ['x'] },
-      open: { path: '/open', upstream: 'app', access: 'public' },
+const policy = await policyThatTakes('x');
+
+/** A policy whose one route with a key takes this scope. */
+async function policyThatTakes(scope: string) {
+  const { config, hash } = await readConfig(
+    {
+      version: 1,
+      upstreams: { app: { targets: ['http://127.0.0.1:1'] } },
+      credentials: { query: 'api_key' },
+      routes: {
+        all: { path: '/**', upstream: 'app', scopes: [scope] },
+        open: { path: '/open', upstream: 'app', access: 'public' },
+      },
     },
-  },
-  {},
-);
-const policy = compilePolicy(config, hash);
+    {},
+  );
+  return compilePolicy(config, hash);
+}
 
 class Exchange extends OpenExchange {
   readonly denials: Denial[] = [];
+  isAwaited = false;
   readonly #open: OpenExchanges;
 
   constructor(open: OpenExchanges) {
@@ -76,6 +82,7 @@ function recordOf(id: string, differs: Partial<KeyRecord> = {}): KeyRecord {
 
 function fixture() {
   const world = {
+    policy,
     records: new Map<string, KeyRecord>(),
     asked: [] as string[],
     isSilent: false,
@@ -85,7 +92,7 @@ function fixture() {
     bugs: [] as unknown[],
   };
   const open = new OpenExchanges({
-    policy: () => policy,
+    policy: () => world.policy,
     askKey: async (id): Promise<Found> => {
       world.asked.push(id);
       if (world.isSilent || world.unreadable === id) throw new StoreFault('get', 'silent');
@@ -231,6 +238,34 @@ test('what expires does so while the store is silent too', async () => {
   world.nowMs = 2_000;
   await open.look();
   assert.equal(exchange.denials[0]?.reason, 'expired');
+});
+
+test('who only waits for an answer keeps the configuration that it began with until that begins, but not a key that is gone', async () => {
+  const { open, world, begin } = fixture();
+  const [streaming, waiting, other] = [begin('a'), begin('a'), begin('b')];
+  waiting.isAwaited = true;
+  other.isAwaited = true;
+  world.policy = await policyThatTakes('y');
+  open.reloaded();
+  await open.look();
+  assert.deepEqual(
+    streaming.denials.map(({ code }) => code),
+    ['scope_missing'],
+  );
+  assert.deepEqual([waiting.denials, other.denials], [[], []]);
+  world.records.set('b', recordOf('b', { status: 'revoked' }));
+  open.hear({ kind: 'key', id: 'b' });
+  await open.look();
+  assert.deepEqual(
+    other.denials.map(({ code }) => code),
+    ['key_invalid'],
+  );
+  waiting.isAwaited = false;
+  await open.look();
+  assert.deepEqual(
+    waiting.denials.map(({ code }) => code),
+    ['scope_missing'],
+  );
 });
 
 test('what was decided while a change was heard of is decided again', async () => {
