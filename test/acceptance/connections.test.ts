@@ -52,8 +52,12 @@ async function linesOf(
   expected: number,
   work: () => Promise<unknown>,
 ): Promise<Record<string, unknown>[]> {
+  // Lines of earlier tests may still come, and what is no request has no path to tell it by.
+  await eventually(async () => {
+    const recorded = (await gateway.metrics()).sum('portcullis_requests_total');
+    assert.equal(gateway.log.filter(({ msg }) => msg === 'request').length, recorded);
+  });
   const from = gateway.log.length;
-  // What is no request has no path; lines of earlier tests may still come.
   const isOurs = (line: Record<string, unknown>) => line['msg'] === 'request' && (line['path'] ?? path) === path;
   const lines = () => gateway.log.slice(from).filter(isOurs);
   await work();
