@@ -142,6 +142,11 @@ test('the file is damaged while it is used: a key that is not cached is 503, nev
     const cold = (at: number): string => `a-key-that-was-never-asked-for-${String(at).padStart(6, '0')}`;
     const keys = Array.from({ length: 3_000 }, (_, at) => ({ id: `cold-${at}`, owner: 'acme', secret: cold(at) }));
     await on.scene.importKeys(on.gateway, keys);
+    // A look-up that a change overtakes is not kept.
+    await eventually(async () => {
+      await on.ask();
+      assert.ok((await on.gateway.metrics()).sum('portcullis_key_cache_events_total', { event: 'hit' }) > 0);
+    });
     const other = new DatabaseSync(file);
     other.exec('PRAGMA wal_checkpoint(TRUNCATE)');
     damage(file, 2 * 4096);
