@@ -51,7 +51,7 @@ export function flawsOf({ gateway, recorder }: Arena, rules: Rules = {}): string
     seen.add(id);
     const line = lines.get(id);
     if (!line || !allows(line, request)) say('no log line allows it');
-    else if (line['method'] !== request.method || line['path'] !== pathOf(request))
+    else if (line['method'] !== request.method || !isLogged(line['path'], pathOf(request)))
       say(`authorised was ${String(line['method'])} ${String(line['path'])}`);
     else if ((line['key'] ?? null) !== (isPublic(request) ? null : READER.id))
       say(`authorised was the key ${String(line['key'])}`);
@@ -102,6 +102,12 @@ export function* headFlaws(request: SeenRequest, port: number, rules: Rules): Ge
 /** A field's name as those read it that take `_` and `.` for a dash. */
 function evenly(name: string): string {
   return name.toLowerCase().replaceAll(/[_.]/g, '-');
+}
+
+/** Whether a log line's path is this one, which it may show the beginning of. */
+function isLogged(shown: unknown, path: string): boolean {
+  const text = String(shown);
+  return text.endsWith('…') && path.length > text.length ? path.startsWith(text.slice(0, -1)) : text === path;
 }
 
 function pathOf({ target }: SeenRequest): string {

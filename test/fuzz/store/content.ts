@@ -5,20 +5,35 @@ import type { Vandalism } from './grammar.ts';
 export class Content {
   readonly #redis: Redis;
   readonly #kept: ReadonlyMap<string, Buffer>;
+  /** Keys that tell the store's history: its epoch, and the streams that its changes are in. */
+  readonly #history: ReadonlySet<string>;
 
   /** Takes down all that is there now. */
   static async keep(redis: Redis): Promise<Content> {
     const kept = new Map<string, Buffer>();
+    const history = new Set<string>();
     for (const key of await allKeys(redis)) {
       const dumped = await redis.dumpBuffer(key);
       if (dumped) kept.set(key, dumped);
+      if (key.endsWith(':epoch') || (await redis.type(key)) === 'stream') history.add(key);
     }
-    return new Content(redis, kept);
+    return new Content(redis, kept, history);
   }
 
-  private constructor(redis: Redis, kept: ReadonlyMap<string, Buffer>) {
+  private constructor(redis: Redis, kept: ReadonlyMap<string, Buffer>, history: ReadonlySet<string>) {
     this.#redis = redis;
     this.#kept = kept;
+    this.#history = history;
+  }
+
+  /** Whether it may add to the history: once that was seen, a store without it is no longer the one that was known. */
+  rewritesHistory(act: Vandalism): boolean {
+    const places = [
+      ...('key' in act ? [act.key] : []),
+      ...('to' in act ? [act.to] : []),
+      ...('one' in act ? [act.one, act.other] : []),
+    ];
+    return places.some((place) => this.#history.has(this.#key(place)));
   }
 
   /** Puts everything back as it was, in one step. */

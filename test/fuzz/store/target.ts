@@ -34,11 +34,15 @@ const REFUSALS: ReadonlySet<string> = new Set([
   'address_blocked',
 ]);
 
+function opened(server: TestRedis): Promise<Store> {
+  return openStore(storeSettings(server.url, { prefix: 'fuzz', timeoutMs: 1_000 }));
+}
+
 class StoreSession implements FuzzSession {
   readonly #server: TestRedis;
   readonly #vandal: Redis;
-  readonly #store: Store;
-  readonly #pipeline: Pipeline;
+  #store: Store;
+  #pipeline: Pipeline;
   readonly #content: Content;
   readonly #before: ReadonlyMap<string, Decided>;
   readonly #unhandled: string[] = [];
@@ -47,7 +51,7 @@ class StoreSession implements FuzzSession {
     const server = await startRedis();
     const vandal = new Redis(server.url, { maxRetriesPerRequest: 1 });
     vandal.on('error', () => {});
-    const store = await openStore(storeSettings(server.url, { prefix: 'fuzz', timeoutMs: 1_000 }));
+    const store = await opened(server);
     for (const record of sceneRecords()) await store.keys.save(record, 0);
     const pipeline = await Pipeline.start(store, await scenePolicy());
     const before = await decisions(pipeline);
@@ -96,13 +100,20 @@ class StoreSession implements FuzzSession {
   }
 
   async #try({ parts }: FuzzCase): Promise<Verdict | undefined> {
-    for (const part of parts) {
-      const act = parsed(part);
-      if (act) await this.#content.vandalise(act);
-    }
+    const acts = parts.map(parsed).filter((act) => act !== undefined);
+    for (const act of acts) await this.#content.vandalise(act);
     const verdict = await this.#judge();
     await this.#content.restore();
+    // A gateway that has seen another history goes on with this one only once it is restarted.
+    if (acts.some((act) => this.#content.rewritesHistory(act))) await this.#restart();
     return verdict ?? (await this.#recover());
+  }
+
+  async #restart(): Promise<void> {
+    await this.#pipeline.close();
+    await this.#store.close();
+    this.#store = await opened(this.#server);
+    this.#pipeline = await Pipeline.start(this.#store, await scenePolicy());
   }
 
   async #judge(): Promise<Verdict | undefined> {
