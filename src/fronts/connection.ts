@@ -9,6 +9,8 @@ export class Connection {
   /** Answers that have not ended, in the order of their requests. */
   readonly answers: LeanResponse[] = [];
   isUpgraded = false;
+  /** An answer that was the last has ended. */
+  #hasEnded = false;
   /** What ends the connection when the requests under way are answered: bytes came that are no request. */
   lastWords: (() => string) | null = null;
   drainTimer: NodeJS.Timeout | undefined;
@@ -36,7 +38,7 @@ export class Connection {
 
   /** Whether one of its answers is the last: a request behind that is not processed, also where that answer still waits. */
   get isEnding(): boolean {
-    return this.socket.writableEnded || this.answers.some(({ isLast }) => isLast);
+    return this.#hasEnded || this.socket.writableEnded || this.answers.some(({ isLast }) => isLast);
   }
 
   began(answer: LeanResponse): void {
@@ -57,6 +59,7 @@ export class Connection {
   #ended(answer: LeanResponse): void {
     const at = this.answers.indexOf(answer);
     if (at !== -1) this.answers.splice(at, 1);
+    this.#hasEnded ||= answer.isLast;
     this.#onAnswered(this);
   }
 }

@@ -153,7 +153,7 @@ class NodeListener implements Listener {
     if (connection.answers.length > 0) return;
     const { socket, lastWords } = connection;
     // Behind an answer that has said that it is the last nothing is said any more.
-    if (lastWords !== null) endAndClose(socket, socket.writableEnded ? '' : lastWords());
+    if (lastWords !== null) endAndClose(socket, connection.isEnding ? '' : lastWords());
     else if (this.isDraining) this.#closeWhenIdle(connection);
   };
 
@@ -193,7 +193,7 @@ class NodeListener implements Listener {
 
   /** Refuses what stands behind the requests under way, once those are answered. */
   #refuseBehind(connection: Connection, code: Code, excerpt: string): void {
-    connection.lastWords = () => this.#front.malformed(code, connection.peer, excerpt);
+    connection.lastWords = connection.isEnding ? () => '' : () => this.#front.malformed(code, connection.peer, excerpt);
     if (connection.answers.length === 0) endAndClose(connection.socket, connection.lastWords());
   }
 

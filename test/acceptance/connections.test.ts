@@ -46,6 +46,14 @@ function exchange(bytes: string): Promise<string> {
   });
 }
 
+/** Waits until the log has a line for every request that was counted. */
+function allAreLogged(): Promise<void> {
+  return eventually(async () => {
+    const counted = (await gateway.metrics()).sum('portcullis_requests_total');
+    assert.equal(gateway.log.filter(({ msg }) => msg === 'request').length, counted);
+  });
+}
+
 /** The log's request lines for a path, or for none, that a piece of work adds, once there are as many as expected. */
 async function linesOf(
   path: string,
@@ -53,10 +61,7 @@ async function linesOf(
   work: () => Promise<unknown>,
 ): Promise<Record<string, unknown>[]> {
   // Lines of earlier tests may still come, and what is no request has no path to tell it by.
-  await eventually(async () => {
-    const recorded = (await gateway.metrics()).sum('portcullis_requests_total');
-    assert.equal(gateway.log.filter(({ msg }) => msg === 'request').length, recorded);
-  });
+  await allAreLogged();
   const from = gateway.log.length;
   const isOurs = (line: Record<string, unknown>) => line['msg'] === 'request' && (line['path'] ?? path) === path;
   const lines = () => gateway.log.slice(from).filter(isOurs);
@@ -182,6 +187,22 @@ test('a request line without a version, or of another than HTTP/1, is 400 and re
   for (const line of ['GET /old\n', 'GET /old HTTP/0.9\r\n', 'GET /new HTTP/2.0\r\n'])
     assert.match(await exchange(`${line}${FIELDS}\r\n`), /^HTTP\/1.1 400 [^]*"code":"ambiguous_request"/);
   assert.equal(app.seen.length, before);
+});
+
+test('what stands behind a last answer leaves no line either, also where the client resets at once', async () => {
+  await allAreLogged();
+  const from = gateway.log.length;
+  const refused = `GET /last HTTP/2.0\r\n${FIELDS}\r\nCONNECT nowhere\r\n\r\n`;
+  for (let round = 0; round < 40; round++) {
+    const client = await RawClient.open(gateway.proxyPort, refused);
+    if (round % 2 === 0) await turn();
+    else await client.until('HTTP/1.1 400');
+    client.socket.resetAndDestroy();
+  }
+  await allAreLogged();
+  const lines = gateway.log.slice(from).filter(({ msg }) => msg === 'request');
+  assert.ok(lines.length >= 20, `${lines.length} lines`);
+  assert.deepEqual([...new Set(lines.map((line) => line['detail']))], ['version']);
 });
 
 test('a HEAD with a target that is none gets an answer without a body', async () => {
