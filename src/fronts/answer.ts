@@ -69,8 +69,13 @@ function stateItem({ name, remaining, resetS }: LimitReport): string {
 /** The answer as bytes, for a connection that node:http no longer writes on (an upgrade, a parse error). It ends the connection. */
 export function rawAnswer({ status, fields, body }: ProblemAnswer, method: string): string {
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nDate: ${new Date().toUTCString()}\r\n`;
-  for (let at = 0; at < fields.length; at += 2) head += `${fields[at]}: ${fields[at + 1]}\r\n`;
-  return `${head}Connection: close\r\n\r\n${method === 'HEAD' ? '' : body}`;
+  const isHead = method === 'HEAD';
+  for (let at = 0; at < fields.length; at += 2) {
+    // Where the bytes were no request, HEAD is a guess: a client that meant another is not to wait for a body.
+    if (isHead && fields[at] === 'Content-Length') continue;
+    head += `${fields[at]}: ${fields[at + 1]}\r\n`;
+  }
+  return `${head}Connection: close\r\n\r\n${isHead ? '' : body}`;
 }
 
 function denialFields(denial: Denial, { credentials, upgrades }: AnswerContext): string[] {

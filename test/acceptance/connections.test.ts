@@ -208,3 +208,9 @@ test('what stands behind a last answer leaves no line either, also where the cli
 test('a HEAD with a target that is none gets an answer without a body', async () => {
   assert.match(await exchange('HEAD nowhere HTTP/1.1\r\nHost: a\r\n\r\n'), /^HTTP\/1.1 400 [^]*\r\n\r\n$/);
 });
+
+test('what only looks like a HEAD, behind a body that ended within its line, is not told of a body either', async () => {
+  const text = await exchange(`POST /cors HTTP/1.1\r\n${FIELDS}Content-Length: 3\r\n\r\nHEAD 7 HTTP/1.1\r\n\r\n`);
+  const last = text.slice(text.lastIndexOf('HTTP/1.1 400'));
+  assert.match(last, /^HTTP\/1.1 400 (?![^]*Content-Length)[^]*\r\n\r\n$/);
+});
