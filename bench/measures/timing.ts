@@ -91,7 +91,7 @@ export async function timing({ session, options, say }: Bench): Promise<void> {
     const worst = Math.max(...rows.filter(({ a, b }) => !isPublic(a, b)).map(({ t }) => Math.abs(t)));
     kept.push({ what, unit, worst, rows });
     found(SPEAKER, {
-      promise: 7,
+      rule: 'constant time',
       tried: `refusals timed, ${count.toLocaleString('en')} of each class (${[...MINTED, ...IMPORTED].join(', ')}): ${what}`,
       promised: `|t| < ${ASKED_T} between any two that the text itself does not tell apart`,
       seen: `|t| at most ${worst.toFixed(2)}`,

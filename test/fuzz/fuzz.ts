@@ -1,4 +1,5 @@
 // The fuzzer without its command line: targets take turns until the time is up or somebody ends it.
+import { found as foundOut } from '../support/findings.ts';
 import { Campaign, type Discovery } from './campaign.ts';
 import type { FuzzTarget } from './fuzz-case.ts';
 import type { Options } from './options.ts';
@@ -37,8 +38,23 @@ export async function fuzz(run: FuzzRun): Promise<readonly Discovery[]> {
   }
   const found = campaigns.flatMap(({ discovery }) => discovery ?? []);
   say(progressLine(campaigns, elapsedMs()));
+  if (kept === null && run.caseNumber === null && found.length === 0)
+    tellNothingFound(campaigns, seed, elapsedMs(), say);
   if (run.isJson) say(summary(campaigns, seed, elapsedMs()));
   return found;
+}
+
+/** For the page of what was measured. */
+function tellNothingFound(campaigns: readonly Campaign[], seed: number, elapsedMs: number, say: FuzzRun['say']): void {
+  foundOut(
+    { diagnostic: say },
+    {
+      rule: 'fuzzing',
+      tried: `${Math.round(elapsedMs / 1000)} s of the fuzzer, seed ${seed}`,
+      promised: '0 found',
+      seen: `0 in ${campaigns.map(({ target, tried }) => `${tried.toLocaleString('en')} cases of ${target.name}`).join(', ')}`,
+    },
+  );
 }
 
 /** A batch each in turn; one that has found something rests. */

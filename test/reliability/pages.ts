@@ -18,6 +18,7 @@ export function reliabilityPage(findings: readonly Finding[], measured: Measured
   const attacks = findings
     .filter((each) => 'generated' in each)
     .toSorted((a, b) => a.attackClass.localeCompare(b.attackClass));
+  const others = findings.filter((each) => 'rule' in each);
   const numbers = PROMISES.map((_text, at) => at + 1);
   const missing = numbers.filter((number) => !promises.some(({ promise }) => promise === number));
   if (missing.length > 0) throw new Error(`Nothing was measured of promise ${missing.join(', ')}.`);
@@ -39,6 +40,12 @@ identity, and the process lives. What HAProxy and nginx make of the published ca
 | class | published cases sent | generated cases sent | unauthorised requests upstream |
 |---|---|---|---|
 ${attacks.map((row) => `| ${row.attackClass} | ${count(row.known)} | ${count(row.generated)} | ${row.unauthorised} |`).join('\n')}
+
+## Also measured
+
+| rule | tried | promised | seen |
+|---|---|---|---|
+${others.map((row) => `| ${[row.rule, row.tried, row.promised, row.seen].map(cell).join(' | ')} |`).join('\n')}
 
 ${numbers.map((number) => section(promises, number)).join('\n\n')}
 `;

@@ -15,6 +15,11 @@ export interface PromiseFinding {
   readonly seen: string;
 }
 
+/** A row beside the promises: what was measured because the rules ask for it. */
+export interface OtherFinding extends Omit<PromiseFinding, 'promise'> {
+  readonly rule: string;
+}
+
 /** One row of the table of attack classes. */
 export interface AttackFinding {
   readonly attackClass: string;
@@ -39,7 +44,7 @@ export interface Comparison {
 }
 
 /** A row of what is kept. */
-export type Finding = PromiseFinding | AttackFinding | Comparison;
+export type Finding = PromiseFinding | OtherFinding | AttackFinding | Comparison;
 
 /** The part of node:test's context that prints. */
 interface Speaks {
@@ -47,10 +52,10 @@ interface Speaks {
 }
 
 /** Says what was seen. Call it after the assertions: what is kept was true. */
-export function found(test: Speaks, finding: PromiseFinding | AttackFinding): void {
+export function found(test: Speaks, finding: PromiseFinding | OtherFinding | AttackFinding): void {
   test.diagnostic(
-    'promise' in finding
-      ? `promise ${finding.promise}: ${finding.tried}: promised ${finding.promised}; seen ${finding.seen}`
+    'tried' in finding
+      ? `${'rule' in finding ? finding.rule : `promise ${finding.promise}`}: ${finding.tried}: promised ${finding.promised}; seen ${finding.seen}`
       : `${finding.attackClass}: ${finding.known} known and ${finding.generated} generated cases (${finding.seed}), ${finding.unauthorised} unauthorised`,
   );
   keep(finding);

@@ -15,12 +15,14 @@ const ALL: readonly Finding[] = PROMISES.map((_text, at) => ({
 }));
 
 test('the page has each promise with what was tried, promised and seen', () => {
-  const page = reliabilityPage([...ALL, ATTACK], MEASURED);
+  const fuzzing: Finding = { rule: 'fuzzing', tried: '1 s', promised: '0 found', seen: '0 in 7 cases' };
+  const page = reliabilityPage([...ALL, ATTACK, fuzzing], MEASURED);
   for (const [at, promise] of PROMISES.entries()) {
     assert.ok(page.includes(`| ${at + 1} | ${promise} | in one way |`));
     assert.ok(page.includes(`| fault ${at + 1} | 0 lost | ${at} \\| lost |`));
   }
   assert.ok(page.includes('| odd paths | 4 | 3,000 | 0 |'));
+  assert.ok(page.includes('| fuzzing | 1 s | 0 found | 0 in 7 cases |'));
 });
 
 test('a promise that nothing was measured of is no page but an error that names it', () => {

@@ -32,8 +32,8 @@ export interface StrictRequests {
   readonly state: 'whole' | Unread;
 }
 
-/** More than one space behind the method may be taken for one (RFC 9112 section 3), and Node's parser does. */
-const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) +([\x21-\x7e]+) HTTP\/(1\.[01])$/;
+/** Several spaces may be taken for one (RFC 9112 section 3), and Node's parser does. */
+const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) +([\x21-\x7e]+) +HTTP\/(1\.[01])$/;
 
 /** Reads requests one after another until the text ends or cannot be read. */
 export function strictRequests(text: string, start = 0): StrictRequests {
