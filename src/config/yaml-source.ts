@@ -168,7 +168,10 @@ function firstFault(document: Document, text: string): { offset: number; message
   if (directives?.yaml.explicit && directives.yaml.version !== '1.2')
     return { offset: 0, message: 'asks for another version of YAML; write %YAML 1.2 or leave it out' };
   const [first] = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0]);
-  return first && { offset: first.pos[0], message: faultMessage(first, text) };
+  if (first === undefined) return undefined;
+  // How deep the parser got before it gave up says something of its stack, not of the file.
+  const offset = first.code === 'RESOURCE_EXHAUSTION' ? 0 : first.pos[0];
+  return { offset, message: faultMessage(first, text) };
 }
 
 /** Characters of what the parser says: it repeats what it read. */

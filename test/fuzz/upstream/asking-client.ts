@@ -27,8 +27,17 @@ export class AskingClient {
     this.#port = port;
   }
 
-  /** Sends a request and reads its answer. Bytes that were there before it are part of what is read. */
+  /**
+   * Sends a request and reads its answer. Bytes that were there before it are part of what is read. A kept connection may
+   * be closed at any time, and a GET that got no byte on one is sent again (RFC 9112 sections 9.3.1 and 9.5).
+   */
   async ask(method: string, path: string): Promise<Got> {
+    const isKept = !this.#isOver && this.#socket !== null;
+    const got = await this.#askOnce(method, path);
+    return isKept && method === 'GET' && got.text === '' && !got.isStuck ? this.#askOnce(method, path) : got;
+  }
+
+  async #askOnce(method: string, path: string): Promise<Got> {
     if (this.#isOver || this.#socket === null) await this.#open();
     const body = method === 'POST' ? 'hello' : '';
     this.#socket!.write(
