@@ -27,7 +27,8 @@ const FIVE = 'every answer within store.timeout + 150 ms, known fresh keys pass,
 const GATEWAYS = 3;
 
 describe('gateways and what befalls their Redis', { concurrency: true }, () => {
-  for (let gateway = 0; gateway < GATEWAYS; gateway += 1) describe(`gateway ${gateway}`, () => endures(gateway));
+  for (let gateway = 0; gateway < GATEWAYS; gateway += 1)
+    describe(`gateway ${gateway}`, { concurrency: 1 }, () => endures(gateway));
 });
 
 /** @param turn of every {@link GATEWAYS} faults the one that befalls this gateway */
