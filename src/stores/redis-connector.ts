@@ -1,4 +1,4 @@
-// How ioredis gets a connection to a server that has to be asked for: every attempt asks the guides anew, and a
+// How ioredis gets a connection. Where the server has to be asked for, every attempt asks the guides anew, and a
 // connection whose server was replaced is dropped, be it answering, silent or still being made.
 import { createConnection, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -15,6 +15,23 @@ export function guidedConnector(guides: RedisGuides, isTls: boolean): new () => 
   return class extends GuidedConnector {
     constructor() {
       super(guides, isTls);
+    }
+  };
+}
+
+/** The class that ioredis makes connections with to one place. */
+export function placeConnector(place: RedisPlace, isTls: boolean): new () => AbstractConnector {
+  return class extends AbstractConnector {
+    constructor() {
+      super(BOUNDS.storeDisconnectMs);
+    }
+
+    override connect(): Promise<Socket | TLSSocket> {
+      this.connecting = true;
+      const stream = openSocket(place, isTls);
+      stream.once('error', (error) => (this.firstError = error));
+      this.stream = stream;
+      return Promise.resolve(stream);
     }
   };
 }
@@ -47,9 +64,10 @@ class GuidedConnector extends AbstractConnector {
     const place = await this.#locate(this.#giveUp.signal);
     this.#place = place;
     this.#stopWatching ??= this.#guides.onMoved((moved) => this.#leave(moved));
-    this.stream = this.#isTls ? connectTls({ ...place }) : createConnection({ ...place });
-    this.stream.once('error', (error) => (this.firstError = error));
-    return this.stream;
+    const stream = openSocket(place, this.#isTls);
+    stream.once('error', (error) => (this.firstError = error));
+    this.stream = stream;
+    return stream;
   }
 
   override disconnect(): void {
@@ -90,4 +108,13 @@ class GuidedConnector extends AbstractConnector {
     this.#tell('error', new Error(`${placeText(moved)} has taken over from ${placeText(this.#place)}`));
     this.stream?.destroy();
   }
+}
+
+/**
+ * A TLS socket tells of a second error where more arrives after the first, and ioredis listens for one alone: nobody
+ * listening, the other would end the process.
+ */
+function openSocket(place: RedisPlace, isTls: boolean): Socket | TLSSocket {
+  const socket = isTls ? connectTls({ ...place }) : createConnection({ ...place });
+  return socket.on('error', () => {});
 }

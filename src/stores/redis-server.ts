@@ -6,7 +6,7 @@ import { BOUNDS } from '../core/bounds.ts';
 import { UserFault } from '../core/fault.ts';
 import { parseRedisUrl, placeText, type RedisPlace, type RedisUrl } from '../core/redis-url.ts';
 import { askClusterNode } from './redis-cluster.ts';
-import { guidedConnector } from './redis-connector.ts';
+import { guidedConnector, placeConnector } from './redis-connector.ts';
 import { RedisGuides, type Sighting } from './redis-guides.ts';
 import { askSentinel } from './redis-sentinel.ts';
 
@@ -43,7 +43,12 @@ export function redisServer(url: string, tag: string): RedisServer {
     ...(credentials && { password: credentials.password }),
   };
   const database: RedisClientOptions = 'database' in parsed.url ? { db: parsed.url.database } : {};
-  const optionsAt = ({ host, port }: RedisPlace): RedisClientOptions => ({ ...access, ...database, host, port });
+  const at = ({ host, port }: RedisPlace): RedisClientOptions => ({
+    host,
+    port,
+    Connector: placeConnector({ host, port }, isTls),
+  });
+  const optionsAt = (place: RedisPlace): RedisClientOptions => ({ ...access, ...database, ...at(place) });
   const listed = [...places.slice(0, LISTED).map(placeText), ...(places.length > LISTED ? ['…'] : [])].join(', ');
   switch (parsed.url.kind) {
     case 'server':
@@ -82,7 +87,7 @@ export function redisServer(url: string, tag: string): RedisServer {
       role,
       watched,
       ask,
-      connect: ({ host, port }) => new Redis({ ...GUIDE_OPTIONS, ...guideAccess, host, port }),
+      connect: (place) => new Redis({ ...GUIDE_OPTIONS, ...guideAccess, ...at(place) }),
     });
     const options = { ...access, ...database, Connector: guidedConnector(guides, isTls) };
     return {

@@ -1,5 +1,5 @@
-// One Redis, one gateway that is never restarted, and everything that may befall the server or the network between,
-// one after the other, with requests flowing.
+// Redis, gateways that are never restarted, and everything that may befall the server or the network between, one thing
+// after the other at each of the gateways, with requests flowing.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -23,7 +23,16 @@ const SIX =
   'no crash, no unauthorised request, recovery within 2 s of the store; answers within store.timeout + 150 ms';
 const FIVE = 'every answer within store.timeout + 150 ms, known fresh keys pass, recovery within 2 s, no restart';
 
-describe('a gateway and what befalls its Redis', () => {
+/** Gateways beside each other, each with a Redis of its own, that share the faults: these last for long and cost little. */
+const GATEWAYS = 3;
+
+describe('gateways and what befalls their Redis', { concurrency: true }, () => {
+  for (let gateway = 0; gateway < GATEWAYS; gateway += 1)
+    describe(`gateway ${gateway}`, { concurrency: 1 }, () => endures(gateway));
+});
+
+/** @param turn of every {@link GATEWAYS} faults the one that befalls this gateway */
+function endures(turn: number): void {
   let redis: TestRedis;
   let replica: TestRedis;
   let proxy: TcpProxy;
@@ -250,14 +259,14 @@ describe('a gateway and what befalls its Redis', () => {
       heals: () => redis.start({ 'key-load-delay': '500', 'loading-process-events-interval-bytes': '1024' }),
     },
   ];
-  for (const fault of faults)
+  for (const fault of faults.filter((_, at) => at % GATEWAYS === turn))
     it(`${fault.tried}: nothing passes that may not, nobody waits for long, and back by itself`, (t) =>
       under.endure(t, { promised: fault.promise === 5 ? FIVE : SIX, ...fault }));
 
   it('it was the same process all through', () => {
     assert.deepEqual(gateway.log.filter(({ msg }) => msg === 'starting').length, 1);
   });
-});
+}
 
 /** Cached records are believed until the store was not heard from for so long; a second of it is left for the busy. */
 function freshUntilMs(answers: readonly Answered[]): number {

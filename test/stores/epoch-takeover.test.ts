@@ -34,6 +34,8 @@ describe('a replica that takes over', () => {
   const follow = async (one: TestRedis, other: TestRedis): Promise<void> => {
     await tell(one, 'replicaof', '127.0.0.1', String(other.port));
     await eventually(async () => assert.match(String(await tell(one, 'info', 'replication')), /link_status:up/));
+    // A primary waits for those replicas alone that it knows to be there, which is a moment later.
+    await eventually(async () => assert.match(String(await tell(other, 'info', 'replication')), /state=online/));
   };
   const reaches = (generation: number) =>
     eventually(() => assert.equal(store.lineage()?.generation, generation), WITHIN_2_S);

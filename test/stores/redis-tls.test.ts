@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { eventually } from '../support/acceptance-wait.ts';
 import { startRedis, tell, type TestRedis } from '../support/redis.ts';
 import { PRIMARY, startSentinel, type TestSentinel } from '../support/redis-sentinel.ts';
+import { TcpProxy } from '../support/tcp-proxy.ts';
 import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
 
 const run = promisify(execFile);
@@ -24,11 +25,20 @@ await store.close();
 console.log(outcome, told.join());
 `;
 
+/** Records that no peer sends in the clear: an alert that the authority is unknown, twice, and what is none at all. */
+const ALERTS = `${'\x15\x03\x03\0\x02\x02\x30'.repeat(2)}garbage garbage`;
+
 describe('a store behind TLS', { concurrency: true }, () => {
   let dir: TempDir;
   let redis: TestRedis;
+  /** Another one: Sentinels of the same Redis find each other. */
+  let alerted: TestRedis;
   let node: TestRedis;
   let sentinel: TestSentinel;
+  let toRedis: TcpProxy;
+  let toSentinel: TcpProxy;
+  /** Knows that one by the proxy in front of it. */
+  let alertedGuide: TestSentinel;
 
   before(async () => {
     dir = await makeTempDir();
@@ -41,14 +51,23 @@ describe('a store behind TLS', { concurrency: true }, () => {
     await run('openssl', ['req', '-x509', ...curve, ...issued, ...address]);
     const tls = { ca, cert, key };
     const clustered = { 'cluster-enabled': 'yes', 'cluster-node-timeout': '500', 'tls-cluster': 'yes' };
-    [redis, node] = await Promise.all([startRedis({ tls }), startRedis({ tls, config: clustered })]);
+    [redis, alerted, node] = await Promise.all([
+      startRedis({ tls }),
+      startRedis({ tls }),
+      startRedis({ tls, config: clustered }),
+    ]);
     sentinel = await startSentinel(redis, { quorum: 1, tls });
+    [toRedis, toSentinel] = await Promise.all([TcpProxy.to(alerted.port), TcpProxy.to(sentinel.port)]);
+    for (const proxy of [toRedis, toSentinel])
+      proxy.treat((direction) => (direction === 'to client' ? { behind: ALERTS } : 'pass'));
+    alertedGuide = await startSentinel(toRedis, { quorum: 1, tls });
     await tell(node, 'cluster', 'addslotsrange', '0', '16383');
     await eventually(async () => assert.match(String(await tell(node, 'cluster', 'info')), /cluster_state:ok/));
   });
   after(async () => {
-    await sentinel.dispose();
-    await Promise.all([redis.dispose(), node.dispose()]);
+    await Promise.all([sentinel.dispose(), alertedGuide.dispose()]);
+    await Promise.all([toRedis.close(), toSentinel.close()]);
+    await Promise.all([redis.dispose(), alerted.dispose(), node.dispose()]);
     await dir.remove();
   });
 
@@ -72,6 +91,20 @@ describe('a store behind TLS', { concurrency: true }, () => {
       assert.match(await ask(url(), { NODE_EXTRA_CA_CERTS: '' }), /^StoreFault .*(?:certificate|issuer)/);
     });
   }
+
+  const alertedUrls: Readonly<Record<string, (proxy: TcpProxy) => string>> = {
+    'one Redis': ({ port }) => `rediss://127.0.0.1:${port}`,
+    'a Redis behind a Sentinel': () => `rediss+sentinel://127.0.0.1:${alertedGuide.port}/${PRIMARY}`,
+    'a Sentinel': ({ port }) => `rediss+sentinel://127.0.0.1:${port}/${PRIMARY}`,
+  };
+  for (const [what, url] of Object.entries(alertedUrls))
+    it(`${what} with alerts behind every answer: not used, and no error of a socket ends the process`, async () => {
+      const way = url(what === 'a Sentinel' ? toSentinel : toRedis);
+      const outcomes = await Promise.all(
+        ['', dir.file('ca.pem')].map((NODE_EXTRA_CA_CERTS) => ask(way, { NODE_EXTRA_CA_CERTS })),
+      );
+      for (const outcome of outcomes) assert.match(outcome, /^StoreFault /);
+    });
 
   it('a server without TLS is not used', async () => {
     const plain = await startRedis();

@@ -46,7 +46,7 @@ export class TestSentinel {
 }
 
 /** Starts a Sentinel that watches a primary; `dispose` it in an `after` hook. */
-export async function startSentinel(primary: TestRedis, options: SentinelOptions): Promise<TestSentinel> {
+export async function startSentinel(primary: Pick<TestRedis, 'port'>, options: SentinelOptions): Promise<TestSentinel> {
   const { quorum, lines = [], tls } = options;
   const port = options.port ?? (await freePort());
   const dir = await makeTempDir();

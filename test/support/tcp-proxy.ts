@@ -6,8 +6,14 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 /**
  * What becomes of the bytes of one direction. `hold`: they wait, as in a network that is cut, until it is healed; so
  * does the end of the connection. `delayMs`: each comes so much later. `instead`: other bytes take their place.
+ * `behind`: other bytes follow them.
  */
-export type Treatment = 'pass' | 'hold' | { readonly delayMs: number } | { readonly instead: string };
+export type Treatment =
+  | 'pass'
+  | 'hold'
+  | { readonly delayMs: number }
+  | { readonly instead: string }
+  | { readonly behind: string };
 
 export type Direction = 'to server' | 'to client';
 
@@ -75,9 +81,11 @@ export class TcpProxy {
     for (const pair of this.#pairs) pair.go();
   }
 
+  /** Ends it and every connection; resolves once all sockets of both sides are closed. */
   async close(): Promise<void> {
-    for (const pair of this.#pairs) pair.cut('reset');
-    await new Promise((resolve) => this.#server.close(resolve));
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    await Promise.all([...this.#pairs].map((pair) => pair.close()));
+    await closed;
   }
 
   #chosen(chosen: Chosen): Pair[] {
@@ -110,12 +118,25 @@ class Pair {
   cut(how: 'end' | 'reset'): void {
     for (const socket of [this.#client, this.#server])
       if (how === 'end') socket.destroySoon();
-      else socket.resetAndDestroy();
+      else reset(socket);
   }
 
   abandon(): void {
     for (const flow of this.#flows) flow.lose();
     this.#server.destroy();
+  }
+
+  /** Ends both sides, whatever state they are in, and waits until they are closed. */
+  async close(): Promise<void> {
+    for (const flow of this.#flows) flow.lose();
+    await Promise.all(
+      [this.#client, this.#server].map(async (socket) => {
+        if (socket.closed) return;
+        const closed = once(socket, 'close');
+        reset(socket);
+        await closed;
+      }),
+    );
   }
 
   go(): void {
@@ -137,7 +158,7 @@ class Flow {
     from.on('data', (bytes: Buffer) => this.#take(bytes));
     from.on('end', () => this.#queue(() => this.#to.end()));
     // A reset is passed on as one; that of a socket which this proxy has ended itself changes nothing.
-    from.on('error', () => this.#queue(() => this.#to.resetAndDestroy()));
+    from.on('error', () => this.#queue(() => reset(this.#to)));
     to.on('close', () => this.lose());
   }
 
@@ -157,7 +178,7 @@ class Flow {
 
   #take(bytes: Buffer): void {
     const treatment = this.#treatment();
-    const passed = typeof treatment === 'object' && 'instead' in treatment ? treatment.instead : bytes;
+    const passed = forged(bytes, treatment);
     this.#queue(() => this.#to.write(passed), treatment);
   }
 
@@ -180,4 +201,20 @@ class Flow {
 function delayOf(treatment: Treatment): number {
   if (treatment === 'hold') return Infinity;
   return typeof treatment === 'object' && 'delayMs' in treatment ? treatment.delayMs : 0;
+}
+
+function forged(bytes: Buffer, treatment: Treatment): Buffer | string {
+  if (typeof treatment === 'string') return bytes;
+  if ('instead' in treatment) return treatment.instead;
+  return 'behind' in treatment ? Buffer.concat([bytes, Buffer.from(treatment.behind)]) : bytes;
+}
+
+/**
+ * Resets a connection at once. While its end is on its way, the reset would be refused (EINVAL), which Node takes for
+ * done: such a socket is never closed, and keeps its process from ending.
+ */
+function reset(socket: Socket): void {
+  const isEnding = socket.writableEnded && !socket.writableFinished;
+  if (!socket.connecting && !isEnding) socket.resetAndDestroy();
+  socket.destroy();
 }
