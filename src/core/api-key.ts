@@ -50,7 +50,8 @@ export function withoutKeyTexts(text: string): string {
   return text.replace(KEY_SHAPED, '_…');
 }
 
-const KEY_SHAPED = /_[0-9A-Za-z]{49}(?![0-9A-Za-z])/g;
+/** With whatever a client has written on to it. */
+const KEY_SHAPED = /_[0-9A-Za-z]{49,}/g;
 
 function hasPrefix(prefix: string, text: string): boolean {
   return text.startsWith(prefix) && text.charCodeAt(prefix.length) === UNDERSCORE;

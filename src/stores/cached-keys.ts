@@ -39,7 +39,10 @@ export class CachedKeys {
   readonly #options: CachedKeysOptions;
   readonly #known: KeyTable;
   readonly #refused = new RefusedTexts(BOUNDS.cachedRefusals);
+  /** Of each text the look-up that began last. */
   readonly #underWay = new Map<string, LookUp>();
+  /** Look-ups that the store has not answered yet. */
+  #asked = 0;
   /** Of the text that is asked for at the moment. */
   readonly #digest = newDigest();
   /** Goes up with every change heard of, so that a look-up that was overtaken is not kept. */
@@ -91,15 +94,18 @@ export class CachedKeys {
   /** Asks the store, once for all who ask for the same text at the same time. @throws {StoreFault} */
   lookUp(text: string): Promise<PresentedKey | 'absent'> {
     const digest = digestText(text);
-    const underWay = this.#underWay.get(digest)?.found;
-    if (underWay) return underWay;
+    const underWay = this.#underWay.get(digest);
+    // Whoever asks behind a change is not answered from before it.
+    if (underWay?.found && underWay.asOf === this.#changes) return underWay.found;
     this.#options.onEvent('miss');
-    if (this.#underWay.size >= BOUNDS.lookups) {
+    if (this.#asked >= BOUNDS.lookups) {
       return Promise.reject(new StoreFault('find', 'too many key look-ups are under way'));
     }
-    const lookUp: LookUp = { found: undefined };
+    this.#asked++;
+    const lookUp: LookUp = { found: undefined, asOf: this.#changes };
     const found = this.#ask(digest, text).finally(() => {
-      this.#underWay.delete(digest);
+      this.#asked--;
+      if (this.#underWay.get(digest) === lookUp) this.#underWay.delete(digest);
       lookUp.found = undefined;
     });
     lookUp.found = found;
@@ -163,6 +169,8 @@ export class CachedKeys {
  */
 interface LookUp {
   found: Promise<PresentedKey | 'absent'> | undefined;
+  /** How much had changed when it began. */
+  readonly asOf: number;
 }
 
 const KNOWN_BOUNDS = {

@@ -95,8 +95,8 @@ export class RedisChanges implements ChangeFeed {
     if (sight === undefined) return;
     this.#position = sight.last ?? BEFORE_ALL;
     this.#unconfirmed = undefined;
-    this.#known.advance(this.#position);
     if (!isFirst) this.#onChange({ kind: 'reset' });
+    await this.#confirm();
     this.#heardMs = askedMs;
   }
 

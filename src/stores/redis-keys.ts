@@ -5,6 +5,7 @@ import { BOUNDS } from '../core/bounds.ts';
 import { StoreFault } from '../core/fault.ts';
 import type { KeyRecord, KeyState } from '../core/key-record.ts';
 import type { Found, KeyStore } from '../core/ports.ts';
+import type { StoreOperation } from './operations.ts';
 import { parseRecord, recordText } from './record-text.ts';
 import type { RedisConnection, Step } from './redis-connection.ts';
 import type { KnownStore } from './known-store.ts';
@@ -61,7 +62,12 @@ export class RedisKeys implements KeyStore {
   }
 
   async get(id: string): Promise<Found> {
-    const reply = await this.#redis.script('get', READ, [this.#names.record + id], []);
+    const reply = await this.#redis.runSteps('get', async (step) => {
+      const read = await step((client) => READ.run(client, [this.#names.record + id], []), READ.follows);
+      // Behind the look-up: a store that is not the known one does not become it again.
+      await this.#assertKnown('get', step);
+      return read;
+    });
     const text = expect('get', nullableText, reply);
     return text === null ? 'absent' : (this.#read(text, id) ?? 'absent');
   }
@@ -132,8 +138,7 @@ export class RedisKeys implements KeyStore {
       const refusal = await changeRefusal(client, this.#names.changes);
       if (refusal) throw refusal;
     });
-    const known = this.#known.lineage;
-    if (doubtOf(known, await seeRedis(this.#names, known, step)) !== undefined) throw notTheKnown('find');
+    await this.#assertKnown('find', step);
     const get = (key: string) => step((client) => client.get(key)).catch(unlessOfAnotherType);
     const found: string[] = [];
     for (const key of keys) {
@@ -141,6 +146,11 @@ export class RedisKeys implements KeyStore {
       if (id !== null) found.push((await get(this.#names.record + id)) ?? '');
     }
     return found;
+  }
+
+  async #assertKnown(operation: StoreOperation, step: Step): Promise<void> {
+    const known = this.#known.lineage;
+    if (known && doubtOf(known, await seeRedis(this.#names, known, step)) !== undefined) throw notTheKnown(operation);
   }
 
   /** The record of a text, if it is one, and the one asked for. */
@@ -153,7 +163,7 @@ export class RedisKeys implements KeyStore {
 }
 
 /** The change feed says more of it, in the log. */
-function notTheKnown(operation: string): StoreFault {
+function notTheKnown(operation: StoreOperation): StoreFault {
   return new StoreFault(operation, 'Redis is not the store that this gateway knew, or not as it was');
 }
 

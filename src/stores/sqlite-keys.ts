@@ -59,7 +59,6 @@ export class SqliteKeys implements KeyStore {
   findByDigest(digests: readonly string[]): Promise<Found> {
     return this.#run('find', () => {
       const found = this.#find(digests);
-      // Behind the look-up: a file that is not the known one does not become it again.
       this.#assertKnown('find');
       return found;
     });
@@ -68,6 +67,7 @@ export class SqliteKeys implements KeyStore {
   get(id: string): Promise<Found> {
     return this.#run('get', () => {
       const row = this.#sql.byId.get(id);
+      this.#assertKnown('get');
       return (row && this.#read(row['record'], id)) ?? 'absent';
     });
   }
@@ -128,7 +128,7 @@ export class SqliteKeys implements KeyStore {
     return 'absent';
   }
 
-  /** The change feed says more of it, in the log. */
+  /** Asked behind a look-up: a file that is not the known one does not become it again. The change feed says more, in the log. */
   #assertKnown(operation: StoreOperation): void {
     const known = this.#known.lineage;
     if (known && doubtOf(known, this.#history.see(known)) !== undefined)

@@ -123,6 +123,7 @@ test('what looks like a minted key is left out of a text, whatever its prefix, a
   const key = mintKeyText('ptc_live', randomBytes(32));
   assert.equal(withoutKeyTexts(`/orders/${key}/lines`), '/orders/ptc_live_…/lines');
   assert.equal(withoutKeyTexts(`${key},${key.replace('ptc_live', 'x')}`), 'ptc_live_…,x_…');
-  for (const text of ['/orders/7', key.slice(0, -1), `${key}0`, `/a_b/${'c'.repeat(49)}`, ''])
+  assert.equal(withoutKeyTexts(`/orders/${key}lines`), '/orders/ptc_live_…');
+  for (const text of ['/orders/7', key.slice(0, -1), `/a_b/${'c'.repeat(49)}`, ''])
     assert.equal(withoutKeyTexts(text), text);
 });

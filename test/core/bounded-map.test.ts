@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { BoundedMap } from '../../src/core/bounded-map.ts';
 import { seededNumbers } from '../support/seeded-numbers.ts';
 
@@ -43,4 +45,18 @@ test('it forgets as a list in order of setting would, whatever is set and delete
     assert.equal(map.size, model.length, seed);
     for (const [each, value] of model) assert.equal(map.get(each), value, seed);
   }
+});
+
+test('to set what is there already, however often, takes no memory', () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const map = new BoundedMap<number>(100_000);
+  const heldBytes = (sets: number): number => {
+    for (let at = 0; at < sets; at++) map.set(`source ${at % 3}`, at);
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  const beforeBytes = heldBytes(1_000);
+  const grownBytes = heldBytes(300_000) - beforeBytes;
+  assert.ok(grownBytes < 4 * 1024 * 1024, `${grownBytes} bytes more are held`);
 });

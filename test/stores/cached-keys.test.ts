@@ -129,6 +129,24 @@ test('a look-up that a change overtook is not kept', async () => {
   assert.equal(cache.recall(TEXT), undefined);
 });
 
+test('who asks behind a change is not answered by a look-up from before it', async () => {
+  const answers: ((found: Found) => void)[] = [];
+  const { cache, world } = fixture(() => new Promise((resolve) => answers.push(resolve)));
+  const before = cache.lookUp(TEXT);
+  cache.forget({ kind: 'key', id: 'k1' });
+  const behind = cache.lookUp(TEXT);
+  assert.equal(cache.lookUp(TEXT), behind, 'those behind the change ask once');
+  assert.equal(world.asked, 2);
+  answers[0]!('absent');
+  assert.equal(await before, 'absent');
+  assert.equal(cache.lookUp(TEXT), behind, 'the one that has ended takes nothing with it');
+  answers[1]!(recordOf(TEXT));
+  const found = await behind;
+  assert.ok(found !== 'absent' && found.id === 'k1');
+  const held = cache.recall(TEXT);
+  assert.ok(typeof held === 'object' && held.id === 'k1');
+});
+
 test('a text that is refused is remembered for a short time with its reason, until any change', async () => {
   const { cache, world } = fixture(() => Promise.resolve('absent'));
   for (const flaw of ['unknown', 'revoked', 'expired'] as const) {

@@ -79,6 +79,16 @@ describe('a replica that takes over', () => {
     const nowMs = Date.now();
     await eventually(() => assert.ok(store.changes.lastHeardMs() > nowMs), WITHIN_2_S);
     assert.equal(store.lineage()?.generation, 1);
+    // Whoever takes the feed up anew has no more reason to believe in that change.
+    const feed = /id=(\d+) [^\n]*name=portcullis-changes /;
+    const [, before] = feed.exec(String(await tell(primary, 'client', 'list')))!;
+    await tell(primary, 'client', 'kill', 'id', before!);
+    const killedMs = Date.now();
+    await eventually(async () =>
+      assert.notEqual(feed.exec(String(await tell(primary, 'client', 'list')))?.[1] ?? before, before),
+    );
+    await eventually(() => assert.ok(store.changes.lastHeardMs() > killedMs), WITHIN_2_S);
+    assert.equal(store.lineage()?.generation, 1);
     await primary.kill();
     // What still waited in the replica's socket is lost with it.
     await replica.restart();
