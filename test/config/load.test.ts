@@ -168,6 +168,13 @@ test('endless nesting is refused, not run into', async () => {
   await assert.rejects(readConfig(knot, env), ConfigFault);
 });
 
+test('where a file is nested too deep is told alike, however deep the stack is already', async () => {
+  const text = '- '.repeat(20_000);
+  const deeper = async (levels: number): Promise<string> =>
+    levels === 0 ? problemOf(loadText(text)) : (() => deeper(levels - 1))();
+  assert.equal(await deeper(500), await deeper(0));
+});
+
 test('a program passes an object by the same rules, and is told paths without lines', async () => {
   const { config } = await readConfig({ version: 1, roles: { reader: ['${SCOPE}'] } }, env);
   assert.deepEqual(config.roles, { reader: ['orders:read'] });
