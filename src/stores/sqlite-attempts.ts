@@ -54,7 +54,7 @@ export class SqliteAttempts {
         ),
       forgive: (source) =>
         or(
-          () => void this.#sql.forgive.run(source),
+          () => this.#write(() => this.#sql.forgive.run(source)),
           () => insurance.forgive(source),
         ),
       block: (source, blockMs) =>
@@ -64,7 +64,7 @@ export class SqliteAttempts {
         ),
       vouch: (source, goodMs) =>
         or(
-          () => void this.#sql.vouch.run(source, this.#clock() + goodMs),
+          () => this.#write(() => this.#sql.vouch.run(source, this.#clock() + goodMs)),
           () => insurance.vouch(source, goodMs),
         ),
       vouchedForMs: (source) =>
@@ -89,7 +89,12 @@ export class SqliteAttempts {
   }
 
   #block(source: string, blockMs: number): void {
-    this.#sql.block.run({ source, until: this.#clock() + blockMs });
+    this.#write(() => this.#sql.block.run({ source, until: this.#clock() + blockMs }));
+  }
+
+  /** In a transaction: unlike a statement alone, that does not wait again for a lock that was waited for in vain. */
+  #write(statement: () => unknown): void {
+    this.#db.transaction(statement);
   }
 
   #vouchedForMs(source: string, mostMs: number): number {

@@ -89,7 +89,7 @@ export class SqliteLimits implements LimitStore {
 
   release(id: string, token: string): Promise<void> {
     return runOperation(this.#observe, 'release', () => {
-      this.#sql.dropSeat.run(id, token);
+      this.#db.transaction(() => this.#sql.dropSeat.run(id, token));
     });
   }
 

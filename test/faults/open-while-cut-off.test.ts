@@ -7,15 +7,15 @@ import { environment } from '../support/acceptance-cli.ts';
 import { send } from '../support/acceptance-http.ts';
 import { Scene } from '../support/acceptance-scene.ts';
 import { eventually, inTime } from '../support/acceptance-wait.ts';
-import { type CuttableLink, startCuttableLink } from '../support/cuttable-link.ts';
 import { found } from '../support/findings.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { openSocket, openStream } from '../support/open-clients.ts';
 import { startOpenUpstream } from '../support/open-upstream.ts';
+import { TcpProxy } from '../support/tcp-proxy.ts';
 
 const MAX_STALENESS_S = 1;
 let scene: Scene;
-let link: CuttableLink;
+let link: TcpProxy;
 let near: GatewayProcess;
 let cutOff: GatewayProcess;
 let management: Awaited<ReturnType<typeof openManagement>>;
@@ -24,7 +24,7 @@ before(async () => {
   scene = await Scene.open('redis');
   const app = await startOpenUpstream();
   scene.onClose(() => app.close());
-  link = await startCuttableLink(scene.store.redis!.port);
+  link = await TcpProxy.to(scene.store.redis!.port);
   scene.onClose(() => link.close());
   const start = (url: string): Promise<GatewayProcess> =>
     scene.gateway({
@@ -49,7 +49,7 @@ test('what a key holds open outlives the cut, and ends once the store is heard a
     openStream(cutOff.proxyPort, '/stream', secret),
     openSocket(cutOff.proxyPort, '/socket', kept),
   ]);
-  link.cut();
+  link.refuse();
   await keys.revoke(record.id);
   assert.equal((await inTime(here.ended, 'the end at the other gateway')).how, 1008);
   const ask = (): Promise<number> =>
@@ -57,7 +57,7 @@ test('what a key holds open outlives the cut, and ends once the store is heard a
   await eventually(async () => assert.equal(await ask(), 503));
   await there.echo();
   assert.ok(stream.isOpen());
-  link.mend();
+  link.heal();
   const heard = eventually(async () => {
     const page = await fetch(`http://127.0.0.1:${cutOff.opsPort}/readyz`);
     await page.arrayBuffer();

@@ -61,10 +61,20 @@ describe('the SQLite store', () => {
     intruder.exec('BEGIN IMMEDIATE');
     assert.ok((await refusedInMs()) >= timeoutMs);
     assert.ok((await refusedInMs()) + (await refusedInMs()) < timeoutMs);
+    const startedAt = performance.now();
+    const attempts = store.attempts({ failures: 2, perMs: 60_000, blockMs: 60_000 });
+    await attempts.forgive('192.0.2.1');
+    await attempts.vouch('192.0.2.1', 60_000);
+    await attempts.block('192.0.2.1', 60_000);
+    await assert.rejects(store.limits.release('a', 'seat'), StoreFault);
+    assert.ok(performance.now() - startedAt < timeoutMs);
     intruder.exec('ROLLBACK');
     assert.equal((await store.limits.take([demand])).isAdmitted, true);
     intruder.exec('BEGIN IMMEDIATE');
-    assert.ok((await refusedInMs()) >= timeoutMs, 'patient again');
+    const vouchedAt = performance.now();
+    await attempts.vouch('192.0.2.2', 60_000);
+    assert.ok(performance.now() - vouchedAt >= timeoutMs, 'patient again');
+    assert.ok((await refusedInMs()) < timeoutMs, 'whoever has waited has waited for all');
     intruder.close();
   });
 
