@@ -41,7 +41,12 @@ test('no id and no owner is kept half, kept as another, counted with another, or
     const secrets = [...good, HELD].flatMap(({ secret }) => [secret, secret, secret]);
     const statuses = await statusesOf(gateway.proxyPort, secrets.map(get));
     for (const [at, { id, owner }] of [...good, HELD].entries())
-      assert.deepEqual(statuses.slice(3 * at, 3 * at + 3), [200, 200, 429], `${id} of ${JSON.stringify(owner)}`);
+      // Which of them is one too many is for Redis to say: they are asked at once.
+      assert.deepEqual(
+        statuses.slice(3 * at, 3 * at + 3).toSorted(),
+        [200, 200, 429],
+        `${id} of ${JSON.stringify(owner)}`,
+      );
     await assertOnlyOurs(redis);
     found(t, {
       attackClass: 'Redis key injection by odd ids',

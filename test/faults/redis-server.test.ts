@@ -78,7 +78,7 @@ function endures(turn: number): void {
     freshPass(answers);
     unknownRefused(answers);
     await under.readiness(gateway, 503);
-    assert.equal((await gateway.metrics()).sum('portcullis_store_up'), 0);
+    await eventually(async () => assert.equal((await gateway.metrics()).sum('portcullis_store_up'), 0));
   };
   /** Does it again and again until it is healed. */
   const again = (act: () => unknown, everyMs: number): { breaks: () => void; heals: () => void } => {

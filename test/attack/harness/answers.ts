@@ -13,10 +13,11 @@ export interface ReadAnswers {
 }
 
 /**
- * @param toHead which answers, counted from 0, are to HEAD: they have no body, whatever they say
+ * @param toHead which answers, counted from 0, are to HEAD: they have no body, whatever they say; `maybe`: any of which
+ *   nothing, or the next answer, follows
  * @throws Error where the bytes are no answers
  */
-export function readAnswers(text: string, toHead: readonly number[] = []): ReadAnswers {
+export function readAnswers(text: string, toHead: readonly number[] | 'maybe' = []): ReadAnswers {
   const statuses: number[] = [];
   const interim: number[] = [];
   const bodies: string[] = [];
@@ -39,7 +40,11 @@ export function readAnswers(text: string, toHead: readonly number[] = []): ReadA
       continue;
     }
     statuses.push(status);
-    if (toHead.includes(statuses.length - 1) || status === 204 || status === 304) {
+    const isToHead =
+      toHead === 'maybe'
+        ? at === text.length || text.startsWith('HTTP/1.1 ', at)
+        : toHead.includes(statuses.length - 1);
+    if (isToHead || status === 204 || status === 304) {
       bodies.push('');
       continue;
     }

@@ -110,7 +110,11 @@ async function tryKnown(arena: Arena, attack: AttackClass, known: KnownCase): Pr
   for (const [way, cuts] of plays) {
     const what = `${known.name}, ${way}, ${cuts === 'bytewise' ? 'byte by byte' : `cut at ${cuts.join()}`}`;
     arena.recorder.during = what;
-    played.push({ way, what, text: await play(arena, bytes, { way, cuts, withinMs: KNOWN_WITHIN_MS }) });
+    played.push({
+      way,
+      what,
+      text: await play(arena, bytes, { way, cuts, withinMs: KNOWN_WITHIN_MS, answers: fewestAnswers(known, way) }),
+    });
     // What the upstream got of it is read before it counts as the next one's.
     await turn();
   }
@@ -120,6 +124,11 @@ async function tryKnown(arena: Arena, attack: AttackClass, known: KnownCase): Pr
   await attack.check?.(arena.recorder.requests, arena);
   for (const { way, what, text } of played)
     if (way === 'fresh' || way === 'second') checkKnown(arena, known, text, what);
+}
+
+/** How many answers a case gets at the least, where they are judged. */
+function fewestAnswers({ answers, inPieces = answers }: KnownCase, way: Way): number {
+  return way === 'fresh' || way === 'second' ? Math.min(answers.length, inPieces.length) : 0;
 }
 
 /** The answers and the upstream's requests are what the case says, but for the lead-in and the request behind it. */
@@ -154,7 +163,7 @@ async function tryGenerated(arena: Arena, attack: AttackClass, numbers: SeededNu
       arena.recorder.during = what;
       const text = await play(arena, bytes, { way, cuts, withinMs: GENERATED_WITHIN_MS });
       if (way === 'tunnel') continue;
-      const answers = checkAnswers(arena, text, what);
+      const answers = checkAnswers(arena, text, { what, hasHead: bytes.includes('HEAD ') });
       attack.checkGenerated?.(bytes.toString('latin1'), answers);
     }
     if (index % BATCH < BATCH - 1) continue;
@@ -166,10 +175,14 @@ async function tryGenerated(arena: Arena, attack: AttackClass, numbers: SeededNu
 }
 
 /** What a client got are answers, each to a request that the upstream saw once. */
-function checkAnswers({ recorder }: Arena, text: string, what: string): ReadAnswers {
+function checkAnswers(
+  { recorder }: Arena,
+  text: string,
+  { what, hasHead }: { readonly what: string; readonly hasHead: boolean },
+): ReadAnswers {
   let answers: ReadAnswers;
   try {
-    answers = readAnswers(text);
+    answers = readAnswers(text, hasHead ? 'maybe' : []);
   } catch (error) {
     throw new Error(`${what}: ${(error as Error).message}`, { cause: error });
   }
