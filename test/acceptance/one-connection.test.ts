@@ -145,3 +145,11 @@ it("an upstream's octets above ASCII come back as they were, also where the head
   assert.match(await client.rest(), /X-T: caf\xe9\r\n/i);
   client.destroy();
 });
+
+it('a head of nothing but blanks, behind a method that nobody knows, holds nobody up', async () => {
+  for (const blank of [' ', '\t', ' \t']) {
+    const head = `FOO /p/quick HTTP/1.1\r\nHost:${blank.repeat(7_000)}x`;
+    for (const end of ['', `${blank.repeat(700)}\r\n\r\n`])
+      assert.match(await RawClient.exchange(gateway.proxyPort, head + end, 5_000), /^HTTP\/1\.1 4\d\d /);
+  }
+});
