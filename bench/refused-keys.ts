@@ -54,9 +54,15 @@ export async function storeRefusedKeys(url: string, peppers: Peppers, count: num
     texts.malformed.push(otherLast(active.text));
   }
   await store.close();
-  // However a text was put together, it lies in memory like the others.
-  for (const name of CLASSES) texts[name] = texts[name].map((text) => Buffer.from(text, 'latin1').toString('latin1'));
-  return texts;
+  return alikeInMemory(texts, count);
+}
+
+/** However a text was put together, and whatever its class, it lies in memory like the others and between them. */
+function alikeInMemory(texts: RefusedTexts, count: number): RefusedTexts {
+  const copies = Object.fromEntries(CLASSES.map((name) => [name, [] as string[]])) as Record<RefusedClass, string[]>;
+  for (let at = 0; at < count; at++)
+    for (const name of CLASSES) copies[name].push(Buffer.from(texts[name][at]!, 'latin1').toString('latin1'));
+  return copies;
 }
 
 const CHECKSUM = 6;
