@@ -138,6 +138,7 @@ function report(machine: string, requests: number, rows: readonly Row[]): void {
     tried: `${requests.toLocaleString('en')} different bad keys from ${last.addresses.toLocaleString('en')} addresses`,
     promised: `at most ${MOST_MIB} MiB more held after the last tenth than after the first; series constant; Redis keys bounded by sources`,
     seen: `${more.toFixed(1)} MiB more held (${last.heldMib.toFixed(0)} MiB after a garbage collection; at most ${Math.max(...rows.map((row) => row.residentMib)).toFixed(0)} MiB resident without), series ${first!.series} then ${last.series}, at most ${Math.max(...rows.map(({ redisKeys }) => redisKeys)).toLocaleString('en')} Redis keys`,
+    isMissed: more > MOST_MIB || first!.series !== last.series,
   };
   found({ diagnostic: (message) => console.log(`\n${message}`) }, finding);
 }

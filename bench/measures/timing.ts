@@ -95,6 +95,7 @@ export async function timing({ session, options, say }: Bench): Promise<void> {
       tried: `refusals timed, ${count.toLocaleString('en')} of each class (${[...MINTED, ...IMPORTED].join(', ')}): ${what}`,
       promised: `|t| < ${ASKED_T} between any two that the text itself does not tell apart`,
       seen: `|t| at most ${worst.toFixed(2)}`,
+      isMissed: worst >= ASKED_T,
     });
   }
   console.log(`\nanswers, but for their request id and date: ${answers.size}\n\n${[...answers].join('\n\n')}`);

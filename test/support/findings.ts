@@ -13,6 +13,8 @@ export interface PromiseFinding {
   readonly promised: string;
   /** What was measured, with its figure and unit. */
   readonly seen: string;
+  /** A benchmark's figure is not what was promised. A test fails instead. */
+  readonly isMissed?: boolean;
 }
 
 /** A row beside the promises: what was measured because the rules ask for it. */

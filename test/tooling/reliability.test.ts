@@ -25,6 +25,13 @@ test('the page has each promise with what was tried, promised and seen', () => {
   assert.ok(page.includes('| fuzzing | 1 s | 0 found | 0 in 7 cases |'));
 });
 
+test('a figure that is not as promised is marked, above as well', () => {
+  const missed = ALL.map((each) => ('promise' in each && each.promise === 4 ? { ...each, isMissed: true } : each));
+  const page = reliabilityPage([...missed, ATTACK], MEASURED);
+  assert.ok(page.includes('| in one way | [NOT WHOLLY](#promise-4) |'));
+  assert.ok(page.includes('| fault 4 | 0 lost | MISSED: 3 '));
+});
+
 test('a promise that nothing was measured of is no page but an error that names it', () => {
   const findings = [...ALL, ATTACK].filter((each) => !('promise' in each) || each.promise !== 7);
   assert.throws(() => reliabilityPage(findings, MEASURED), /Nothing was measured of promise 7\./);
