@@ -91,7 +91,8 @@ async function startPeer(
   const child = spawn(program, args, { stdio: 'ignore' });
   const exited = once(child, 'exit');
   const close = async (): Promise<void> => {
-    child.kill('SIGKILL');
+    // At which nginx ends its worker too.
+    child.kill('SIGTERM');
     await inTime(exited, `the exit of ${name}`);
     await recorder.close();
     await rm(base, { recursive: true, force: true, maxRetries: 3 });
