@@ -36,22 +36,15 @@ export interface YamlSource {
 /** Reads a text as one YAML 1.2 document (core schema). */
 export function readYaml(text: string): YamlSource {
   const lines = new LineCounter();
-  const document = parseDocument(text, {
-    version: '1.2',
-    schema: 'core',
-    merge: false,
-    resolveKnownTags: false,
-    stringKeys: true,
-    // Names that stand twice are found below, where their path is known.
-    uniqueKeys: false,
-    prettyErrors: false,
-    lineCounter: lines,
-    logLevel: 'error',
-  });
+  const document = parsed(text, lines);
   const position = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
   };
+  if (document === undefined) {
+    const fault = { line: 1, column: 1, message: TOO_DEEP };
+    return { value: undefined, findings: [], lost: [], fault, locate: () => position(0) };
+  }
   const fault = firstFault(document, text);
   const reader = new TreeReader(document);
   const value = fault ? undefined : reader.plain(document.contents, []);
@@ -64,7 +57,30 @@ export function readYaml(text: string): YamlSource {
   };
 }
 
+/** Undefined where it is nested deeper than the parser can go. */
+function parsed(text: string, lineCounter: LineCounter): Document | undefined {
+  const options = {
+    version: '1.2',
+    schema: 'core',
+    merge: false,
+    resolveKnownTags: false,
+    stringKeys: true,
+    // Names that stand twice are found below, where their path is known.
+    uniqueKeys: false,
+    prettyErrors: false,
+    lineCounter,
+    logLevel: 'error',
+  } as const;
+  try {
+    return parseDocument(text, options);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
 const MOST_DEPTH = 64;
+const TOO_DEEP = 'is nested too deep; flatten it';
 /** Nodes that are read again because an alias points at them. */
 const MOST_ALIASED = 10_000;
 
@@ -190,7 +206,7 @@ function faultMessage(fault: YAMLError, text: string): string {
     case 'NON_STRING_KEY':
       return 'has a mapping or list where a name should be; write plain names before the colons';
     case 'RESOURCE_EXHAUSTION':
-      return 'is nested too deep; flatten it';
+      return TOO_DEEP;
     default: {
       const [line = ''] = fault.message.split('\n');
       const said = line.charAt(0).toLowerCase() + line.slice(1, MOST_SAID).replace(/[.:]$/, '');

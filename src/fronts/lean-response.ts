@@ -15,7 +15,7 @@ interface Internals {
   _hasBody: boolean;
   _expect_continue: boolean;
   _sent100: boolean;
-  _send(text: string, encoding: 'latin1'): boolean;
+  _send(data: string | Buffer, encoding?: BufferEncoding | null, ...rest: unknown[]): boolean;
   _keepAliveTimeout: number;
   _closed: boolean;
   finished: boolean;
@@ -71,6 +71,12 @@ export class LeanResponse extends ServerResponse {
   override flushHeaders(): void {
     const internals = this as unknown as Internals;
     if (internals._header !== null && !internals._headerSent) internals._send('', 'latin1');
+  }
+
+  /** A head that has an `Expect` field is sent by Node at once, and as UTF-8. */
+  protected _send(data: string | Buffer, encoding?: BufferEncoding | null, ...rest: unknown[]): boolean {
+    const nodes = ServerResponse.prototype as unknown as Internals;
+    return nodes._send.call(this, data, data === '' ? 'latin1' : encoding, ...rest);
   }
 
   /** Whoever has an answer is not told to go on; Node throws. */
