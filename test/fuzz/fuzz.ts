@@ -38,8 +38,8 @@ export async function fuzz(run: FuzzRun): Promise<readonly Discovery[]> {
   }
   const found = campaigns.flatMap(({ discovery }) => discovery ?? []);
   say(progressLine(campaigns, elapsedMs()));
-  if (kept === null && run.caseNumber === null && found.length === 0)
-    tellNothingFound(campaigns, seed, elapsedMs(), say);
+  const isWhole = kept === null && run.caseNumber === null && !signal.aborted;
+  if (isWhole && found.length === 0) tellNothingFound(campaigns, seed, elapsedMs(), say);
   if (run.isJson) say(summary(campaigns, seed, elapsedMs()));
   return found;
 }

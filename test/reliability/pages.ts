@@ -2,6 +2,9 @@
 import type { AttackFinding, Comparison, Finding, PromiseFinding } from '../support/findings.ts';
 import { PROMISES } from './promises.ts';
 
+/** What is measured beside the promises. */
+export const RULES: readonly string[] = ['constant time', 'fuzzing'];
+
 /** What the figures were measured on, a line each: `2 cores`, `Node 26.10.0`. */
 export interface Measured {
   /** `2026-11-25`. */
@@ -23,6 +26,8 @@ export function reliabilityPage(findings: readonly Finding[], measured: Measured
   const missing = numbers.filter((number) => !promises.some(({ promise }) => promise === number));
   if (missing.length > 0) throw new Error(`Nothing was measured of promise ${missing.join(', ')}.`);
   if (attacks.length === 0) throw new Error('No attack class was run.');
+  for (const rule of RULES)
+    if (!others.some((each) => each.rule === rule)) throw new Error(`Nothing was measured of ${rule}.`);
   return `# Reliability: what is promised, and what was measured
 
 Made by \`npm run reliability\`: it runs every test and benchmark that measures a promise, at full size, against real servers, and writes this
