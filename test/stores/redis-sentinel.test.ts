@@ -94,10 +94,10 @@ describe('the store behind Sentinels', () => {
     assert.ok(admitted <= LIMIT + lost, `${admitted} passed, ${lost} of them were lost with the primary`);
     assert.ok(admitted >= LIMIT - load.uncertain);
     // Beside them, changes may be told of that no replica confirmed while the servers changed places.
-    assert.deepEqual(
-      told.filter((message) => message.startsWith('Redis ')),
-      [OUTAGE, RECOVERY],
-    );
+    // Servers that change places may be lost twice before they have.
+    const turns = told.filter((message) => message.startsWith('Redis '));
+    assert.ok(turns.length === 2 || turns.length === 4, turns.join('\n'));
+    for (const [at, message] of turns.entries()) assert.equal(message, at % 2 === 0 ? OUTAGE : RECOVERY);
     return primary;
   };
 
