@@ -59,7 +59,7 @@ describe('strangers', { concurrency: true }, () => {
         assert.ok(statuses[429]! > 0);
       }
       // A block is met before the route is known, or behind it: which of the two comes first is chance.
-      const ofBlocks = /"address_blocked"|route="none"/;
+      const ofBlocks = /"address_blocked"|"route":"none"/;
       const others = (all: readonly string[]): string[] => all.filter((name) => !ofBlocks.test(name));
       assert.deepEqual(others(await series(gateway)), others(named));
       const added = (await held(scene.store)) - before;
