@@ -197,9 +197,9 @@ class Forwarding implements AnswerSink, ConnectionWatcher, UpstreamRequest, Unde
   }
 
   breakOff(): boolean {
-    if (this.#headAt === null) this.#stop();
+    if (!this.isAnswering) this.#stop();
     else if (!this.#isOver) this.#cut(null);
-    return this.#headAt !== null;
+    return this.isAnswering;
   }
 
   /**

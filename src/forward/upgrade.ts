@@ -131,7 +131,7 @@ class Upgrading implements HandshakeEvents, Underway {
 
   /** The client of a WebSocket is told that its key or its rights have ended (1008, policy violation). */
   breakOff(): boolean {
-    if (this.#headAt === null) {
+    if (!this.isAnswering) {
       this.#handshake?.abort();
       this.#leg.release();
       return false;

@@ -15,6 +15,7 @@ import { OpenExchanges } from '../../src/decide/open-exchanges.ts';
 import { type Admitted, RequestState } from '../../src/decide/request-state.ts';
 import { compilePolicy } from '../../src/policy/compile.ts';
 import { eventually } from '../support/acceptance-wait.ts';
+import { keyRecord } from '../support/key-records.ts';
 
 const CLIENT = parseAddress('192.0.2.1')!;
 const policy = await policyThatTakes('x');
@@ -58,26 +59,15 @@ class Exchange extends OpenExchange {
 }
 
 function recordOf(id: string, differs: Partial<KeyRecord> = {}): KeyRecord {
-  return {
+  return keyRecord({
     id,
-    revision: 1,
-    owner: null,
-    name: null,
-    declared: false,
     roles: [],
     scopes: ['x'],
     allow: [],
-    deny: [],
     plan: null,
-    expiresAt: null,
-    status: 'active',
-    meta: {},
-    createdAt: 1,
-    updatedAt: 1,
     secrets: [{ digest: 'd', hint: null, createdAt: 1, endsAt: null }],
-    mac: '',
     ...differs,
-  };
+  });
 }
 
 function fixture() {

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { eventually } from '../support/acceptance-wait.ts';
 import { countsText } from '../support/fault-load.ts';
-import { FaultScene, keepBriefly, KEY } from '../support/fault-scene.ts';
+import { FaultScene, KEY } from '../support/fault-scene.ts';
 import { atScale, found } from '../support/findings.ts';
 import { answerLargely } from '../support/large-answers.ts';
 import { seededNumbers } from '../support/seeded-numbers.ts';
@@ -30,14 +30,7 @@ const WAYS = ['reset', 'end'] as const;
 
 let on: FaultScene;
 before(async () => {
-  const largely = answerLargely(LARGE_BYTES);
-  on = await FaultScene.open({
-    answer: (request, response, seen) => {
-      if (seen.target === '/things/large') return largely(request, response, seen);
-      keepBriefly(response);
-      request.resume().on('end', () => response.end('ok'));
-    },
-  });
+  on = await FaultScene.open({ answer: answerLargely(LARGE_BYTES) });
 });
 after(() => on.close());
 

@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { Connection, requestBytes } from '../support/acceptance-http.ts';
 import { eventually } from '../support/acceptance-wait.ts';
 import { countsText } from '../support/fault-load.ts';
-import { FaultScene, keepBriefly, KEY } from '../support/fault-scene.ts';
+import { FaultScene, KEY } from '../support/fault-scene.ts';
 import { atScale, found } from '../support/findings.ts';
 import { answerLargely } from '../support/large-answers.ts';
 import { descriptorsOf, processorMs, residentBytes } from '../support/process-facts.ts';
@@ -22,14 +22,7 @@ describe('slow clients', { concurrency: true }, () => {
   describe('that read nothing, or send nothing', { concurrency: false }, () => {
     let on: FaultScene;
     before(async () => {
-      const largely = answerLargely(LARGE_BYTES);
-      on = await FaultScene.open({
-        answer: (request, response, seen) => {
-          if (seen.target === '/things/large') return largely(request, response, seen);
-          keepBriefly(response);
-          request.resume().on('end', () => response.end('ok'));
-        },
-      });
+      on = await FaultScene.open({ answer: answerLargely(LARGE_BYTES) });
     });
     after(() => on.close());
 

@@ -6,6 +6,7 @@ import { StoreFault } from '../../src/core/fault.ts';
 import { type KeyRecord, Pepper } from '../../src/core/key-record.ts';
 import type { Found, KeyStore } from '../../src/core/ports.ts';
 import { CachedKeys } from '../../src/stores/cached-keys.ts';
+import { keyRecord } from '../support/key-records.ts';
 
 const CURRENT = new Pepper(randomBytes(32));
 const PREVIOUS = new Pepper(randomBytes(32));
@@ -16,25 +17,14 @@ function recordOf(
   more: Partial<KeyRecord> = {},
   endsAt: number | null = null,
 ): KeyRecord {
-  return pepper.seal({
-    id: 'k1',
-    revision: 1,
-    owner: null,
-    name: null,
-    declared: false,
-    roles: [],
-    scopes: [],
-    allow: [],
-    deny: [],
-    plan: null,
-    expiresAt: null,
-    status: 'active',
-    meta: {},
-    createdAt: 1,
-    updatedAt: 1,
-    secrets: [{ digest: pepper.digest(text), hint: null, createdAt: 1, endsAt }],
-    ...more,
-  });
+  return pepper.seal(
+    keyRecord({
+      id: 'k1',
+      scopes: [],
+      secrets: [{ digest: pepper.digest(text), hint: null, createdAt: 1, endsAt }],
+      ...more,
+    }),
+  );
 }
 
 function fixture(find: (digests: readonly string[]) => Promise<Found>) {

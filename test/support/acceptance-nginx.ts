@@ -2,9 +2,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { join } from 'node:path';
-import { freePort } from './acceptance-ports.ts';
+import { freePort, listening } from './acceptance-ports.ts';
 import { eventually, inTime } from './acceptance-wait.ts';
 
 export interface Nginx {
@@ -58,14 +57,4 @@ http {
       await inTime(exited, 'the exit of nginx');
     },
   };
-}
-
-function listening(port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: '127.0.0.1' }, () => {
-      socket.destroy();
-      resolve();
-    });
-    socket.once('error', reject);
-  });
 }

@@ -1,6 +1,6 @@
 // Free ports for processes that must be told theirs. They are taken below the range from which the system
 // picks the ports of outgoing connections and of listeners on port 0, so that nobody takes one in between.
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 
 const LOWEST = 12_000;
 const HIGHEST = 32_000;
@@ -19,6 +19,17 @@ export async function freePortPair(apart: number): Promise<number> {
     const port = await freePort();
     if (port + apart < HIGHEST && (await isFree(port + apart))) return port;
   }
+}
+
+/** Resolves if somebody listens on the port. @throws Error if nobody does */
+export function listening(port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ port, host: '127.0.0.1' }, () => {
+      socket.destroy();
+      resolve();
+    });
+    socket.once('error', reject);
+  });
 }
 
 function isFree(port: number): Promise<boolean> {

@@ -33,7 +33,7 @@ export function keepBriefly(response: ServerResponse): void {
   response.setHeader('Keep-Alive', 'timeout=2');
 }
 
-const answerBriefly: Answer = (request, response) => {
+export const answerBriefly: Answer = (request, response) => {
   keepBriefly(response);
   request.resume().on('end', () => response.end('ok'));
 };

@@ -3,9 +3,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { join } from 'node:path';
-import { freePort } from './acceptance-ports.ts';
+import { freePort, listening } from './acceptance-ports.ts';
 import { eventually } from './acceptance-wait.ts';
 
 export interface BalancedGateway {
@@ -58,20 +57,10 @@ ${servers.join('\n')}
     await exited;
   };
   try {
-    await eventually(() => connected(port));
+    await eventually(() => listening(port));
     return { port, stop };
   } catch (error) {
     await stop();
     throw error;
   }
-}
-
-function connected(port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve();
-    });
-    socket.once('error', reject);
-  });
 }

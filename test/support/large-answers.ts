@@ -1,12 +1,13 @@
-// An upstream whose every answer is large, and whose bytes are made as they are wanted.
+// An upstream some of whose answers are large, and whose bytes are made as they are wanted.
 import type { Answer } from './acceptance-upstream.ts';
-import { keepBriefly } from './fault-scene.ts';
+import { answerBriefly, keepBriefly } from './fault-scene.ts';
 
 const PIECE = Buffer.alloc(64 * 1024, 0x61);
 
-/** Answers with so many bytes; a client that does not read holds it up. */
+/** Answers `/things/large` with so many bytes, which a client that does not read holds up, and all else briefly. */
 export function answerLargely(bytes: number): Answer {
-  return (request, response) => {
+  return (request, response, seen) => {
+    if (seen.target !== '/things/large') return answerBriefly(request, response, seen);
     keepBriefly(response);
     request.resume();
     response.setHeader('Content-Length', bytes);

@@ -2,11 +2,10 @@
 // way their manuals close a path.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from '../../support/acceptance-ports.ts';
+import { freePort, listening } from '../../support/acceptance-ports.ts';
 import { eventually, inTime } from '../../support/acceptance-wait.ts';
 import { startRecorder, type Recorder } from './recorder.ts';
 
@@ -83,7 +82,6 @@ async function startPeer(
   configured: Configured,
 ): Promise<Peer> {
   const base = await mkdtemp(join(tmpdir(), 'portcullis-peer-'));
-  await mkdir(base, { recursive: true });
   const port = await freePort();
   const recorder = await startRecorder();
   const { file, args, text } = configured(base, port, upstream ?? recorder.port);
@@ -104,14 +102,4 @@ async function startPeer(
     throw error;
   }
   return { name, port, recorder, close };
-}
-
-function listening(port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: '127.0.0.1' }, () => {
-      socket.destroy();
-      resolve();
-    });
-    socket.once('error', reject);
-  });
 }
