@@ -105,7 +105,7 @@ async function abort(
   end: (typeof ENDS)[number],
   what: string,
 ): Promise<void> {
-  recorder.during = what;
+  recorder.begin(what);
   const client = await RawClient.open(gateway.proxyPort);
   try {
     if (way === 'second') client.write(request('/open/first'));

@@ -10,27 +10,30 @@ import { StrictReader } from './harness/strict-requests.ts';
 import { headFlaws } from './harness/verdict.ts';
 
 const IDENTITY = 'X-Consumer-Id: acme\r\nX-Credential-Identifier: reader\r\nX-Authenticated-Scope: open:read\r\n';
-const OURS = 'X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: gateway.test\r\nX-Request-Id: 1\r\n';
 
 /** The flaws of one head as the gateway would send it to an upstream on port 9, but for what is changed. */
 function flawsOf(options: {
   readonly target?: string;
   readonly identity?: string;
   readonly fields?: string;
+  readonly host?: string;
+  readonly sent?: string;
 }): string[] {
-  const { target = '/open/a', identity = IDENTITY, fields = '' } = options;
+  const { target = '/open/a', identity = IDENTITY, fields = '', host = 'gateway.test', sent = '' } = options;
+  const own = `Host: 127.0.0.1:9\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: ${host}\r\nX-Request-Id: 1\r\n`;
   const reader = new StrictReader();
-  reader.push(Buffer.from(`GET ${target} HTTP/1.1\r\nHost: 127.0.0.1:9\r\n${OURS}${identity}${fields}\r\n`, 'latin1'));
+  reader.push(Buffer.from(`GET ${target} HTTP/1.1\r\n${own}${identity}${fields}\r\n`, 'latin1'));
   const head = reader.head();
   assert.ok(head);
   const connection = { text: () => '', tunnelled: () => undefined };
-  return [...headFlaws({ ...head, body: undefined, during: '', connection }, 9, {})];
+  return [...headFlaws({ ...head, body: undefined, during: '', sent, connection }, 9, {})];
 }
 
 test('a request as it should be has no flaw', () => {
   assert.deepEqual(flawsOf({}), []);
   assert.deepEqual(flawsOf({ target: '/open/a%20b/%C3%A9?q=%2F..;x' }), []);
   assert.deepEqual(flawsOf({ target: '/public/a', identity: '' }), []);
+  assert.deepEqual(flawsOf({ host: 'gateway.tes', sent: 'GET / HTTP/1.1\r\nHost: gateway.tes \r\n\r\n' }), []);
 });
 
 for (const [what, change] of [
@@ -53,6 +56,7 @@ for (const [what, change] of [
   ['a second Host', { fields: 'Host: a\r\n' }],
   ['a second chain', { fields: 'X-Forwarded-For: 10.0.0.1\r\n' }],
   ['a spelling of a forwarding field', { fields: 'X_Forwarded_Proto: https\r\n' }],
+  ['a host that nobody sent', { host: 'gateway.tes', sent: 'GET / HTTP/1.1\r\nHost: gateway.test\r\n\r\n' }],
   ['a credential', { fields: `X-Other: ${KEYS.reader}\r\n` }],
 ] as const) {
   test(`the invariant notices ${what}`, () => {
@@ -98,7 +102,7 @@ test('bytes that are no answer are noticed, and so is half of one', () => {
 test('the recorder keeps each byte, and names the case that flawed bytes came with', async () => {
   const recorder = await startRecorder();
   try {
-    recorder.during = 'this case';
+    recorder.begin('this case');
     const socket = connect({ port: recorder.port, host: '127.0.0.1' });
     const closed = new Promise((resolve) => socket.once('close', resolve));
     socket.on('error', () => {}).resume();

@@ -1,5 +1,5 @@
-// Numbers that look random and come from a seed, for cases too many to write down; the seed is named where a
-// test fails, and can be given back in `FUZZ_SEED`.
+// Numbers that look random and come from a seed, for cases too many to write down; the seed is named where a test
+// fails. It is the same each time, so that a change is judged by what it changes; `FUZZ_SEED` gives another.
 
 export interface SeededNumbers {
   /** To be named by a failing assertion. */
@@ -8,11 +8,13 @@ export interface SeededNumbers {
   readonly below: (bound: number) => number;
 }
 
+/** The seed of every generated case, a whole number from 0 to below 2 ** 32. */
+export const FUZZ_SEED = Number(process.env['FUZZ_SEED'] ?? 1) >>> 0;
+
 export function seededNumbers(): SeededNumbers {
-  const start = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 32)) >>> 0;
-  let state = start || 1;
+  let state = FUZZ_SEED || 1;
   return {
-    seed: `FUZZ_SEED=${start}`,
+    seed: `FUZZ_SEED=${FUZZ_SEED}`,
     // Marsaglia's xorshift32.
     below: (bound) => {
       state ^= state << 13;

@@ -109,7 +109,7 @@ async function tryKnown(arena: Arena, attack: AttackClass, known: KnownCase): Pr
   ];
   for (const [way, cuts] of plays) {
     const what = `${known.name}, ${way}, ${cuts === 'bytewise' ? 'byte by byte' : `cut at ${cuts.join()}`}`;
-    arena.recorder.during = what;
+    arena.recorder.begin(what, bytes.toString('latin1'));
     played.push({
       way,
       what,
@@ -160,7 +160,7 @@ async function tryGenerated(arena: Arena, attack: AttackClass, numbers: SeededNu
     const cuts = cutsOf(numbers, bytes.length);
     for (const way of ['fresh', 'second', index % 2 ? 'refused upgrade' : 'tunnel'] as const) {
       const what = `${numbers.seed}, case ${index}, ${way}, cut at ${String(cuts)}: ${JSON.stringify(bytes.toString('latin1').slice(0, 2000))}`;
-      arena.recorder.during = what;
+      arena.recorder.begin(what, bytes.toString('latin1'));
       const text = await play(arena, bytes, { way, cuts, withinMs: GENERATED_WITHIN_MS });
       if (way === 'tunnel') continue;
       const answers = checkAnswers(arena, text, { what, hasHead: bytes.includes('HEAD ') });

@@ -64,7 +64,7 @@ async function putTo(
   known: KnownCase,
 ): Promise<Made> {
   recorder.reset();
-  recorder.during = known.name;
+  recorder.begin(known.name);
   const client = await RawClient.open(port);
   try {
     client.write(Buffer.concat([Buffer.from(known.bytes as string, 'latin1'), Buffer.from(NEXT)]));

@@ -9,6 +9,8 @@ export interface SeenRequest extends StrictHead {
   body: Buffer | undefined;
   /** The case that ran when it came. */
   readonly during: string;
+  /** What the client sent in that case, one character a byte; empty where nobody said. */
+  readonly sent: string;
   readonly connection: SeenConnection;
 }
 
@@ -30,8 +32,8 @@ export interface Recorder {
   readonly flaws: readonly string[];
   /** Connections that are tunnels still. */
   openTunnels(): number;
-  /** Names what runs now. */
-  during: string;
+  /** Names what runs now, and what the client sends in it. @param sent one character a byte */
+  begin(during: string, sent?: string): void;
   reset(): void;
   close(): Promise<void>;
 }
@@ -44,6 +46,7 @@ export async function startRecorder(): Promise<Recorder> {
   const connections: SeenConnection[] = [];
   const flaws: string[] = [];
   const open = new Map<Socket, SeenConnection>();
+  let running = { during: 'the start', sent: '' };
   const server = createServer({ noDelay: true }, (socket) => {
     const connection = record(socket);
     open.set(socket, connection);
@@ -67,7 +70,7 @@ export async function startRecorder(): Promise<Recorder> {
         if (!current) {
           const head = reader.head();
           if (!head) return;
-          current = { ...head, body: undefined, during: recorder.during, connection };
+          current = { ...head, ...running, body: undefined, connection };
           requests.push(current);
         }
         current.body = reader.body(current);
@@ -82,7 +85,7 @@ export async function startRecorder(): Promise<Recorder> {
         take(bytes);
       } catch (error) {
         flaws.push(
-          `${recorder.during}: ${(error as Error).message}, in ${JSON.stringify(connection.text().slice(-2000))}`,
+          `${running.during}: ${(error as Error).message}, in ${JSON.stringify(connection.text().slice(-2000))}`,
         );
         socket.destroy();
       }
@@ -98,7 +101,9 @@ export async function startRecorder(): Promise<Recorder> {
     connections,
     flaws,
     openTunnels: () => [...open.values()].filter((connection) => connection.tunnelled()).length,
-    during: 'the start',
+    begin: (during, sent = '') => {
+      running = { during, sent };
+    },
     reset: () => {
       requests.length = 0;
       connections.length = 0;
