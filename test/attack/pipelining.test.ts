@@ -164,8 +164,6 @@ const known: KnownCase[] = [
     source: 'RFC 9112 section 9.3',
     bytes: `GET /open/a HTTP/1.0\r\nHost: ${HOST}\r\nx-api-key: ${KEYS.reader}\r\n\r\n${good('b')}`,
     answers: [200],
-    // Whoever still sends when the connection is closed behind the answer may lose that to a reset.
-    inPieces: [],
     sees: ['GET /open/a'],
     why: 'The version is that of the hop (RFC 9110 section 2.5): ours is always 1.1 upstream.',
   },

@@ -11,6 +11,7 @@ export class RawClient {
   #parts: Buffer[] = [];
   #bytes = 0;
   #isOver = false;
+  #wasReset = false;
   #wake: () => void = () => {};
 
   private constructor(socket: Socket) {
@@ -25,7 +26,13 @@ export class RawClient {
       if (this.#bytes > MOST) socket.destroy(new Error('more than a test expects'));
       this.#wake();
     });
-    socket.on('end', over).on('close', over).on('error', over);
+    socket
+      .on('end', over)
+      .on('close', over)
+      .on('error', () => {
+        this.#wasReset = true;
+        over();
+      });
   }
 
   /** Opens a connection and writes. */
@@ -58,6 +65,11 @@ export class RawClient {
   /** Whether the other side has ended or cut the connection. */
   get isOver(): boolean {
     return this.#isOver;
+  }
+
+  /** Whether the connection was reset, by which what had been sent to this side may be lost. */
+  get wasReset(): boolean {
+    return this.#wasReset;
   }
 
   /** All bytes so far. */

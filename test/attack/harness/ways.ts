@@ -35,8 +35,16 @@ const TUNNEL_LOOKS = { everyMs: 0 };
 /** The largest case that is written byte by byte. */
 const MOST_BYTEWISE = 2048;
 
+/** What a client got for a case. */
+export interface Played {
+  /** One character a byte. */
+  readonly text: string;
+  /** Whether it still sent when the connection was closed: what it had been answered may be lost then (RFC 9112 section 9.6). */
+  readonly wasReset: boolean;
+}
+
 /**
- * Sends a case and gives what the client got for it, one character a byte.
+ * Sends a case and gives what the client got for it.
  * @param answers how many answers are waited for in any case
  * @param withinMs how long a connection is waited for that the case leaves open; then the client aborts
  */
@@ -44,7 +52,7 @@ export async function play(
   { gateway, recorder }: Arena,
   bytes: Buffer,
   how: { readonly way: Way; readonly cuts: Cuts; readonly withinMs: number; readonly answers?: number },
-): Promise<string> {
+): Promise<Played> {
   const { way, cuts, withinMs, answers = 0 } = how;
   const client = await RawClient.open(gateway.proxyPort);
   try {
@@ -68,7 +76,7 @@ export async function play(
       // A busy machine may take longer.
       await client.wait((text) => finalAnswers(text.slice(from)) >= answers, 'the answers').catch(() => {});
     }
-    return client.text.slice(from);
+    return { text: client.text.slice(from), wasReset: client.wasReset };
   } finally {
     client.destroy();
   }
