@@ -15,6 +15,8 @@ const LEAST_NODE = 26;
 const COMPILE_CACHE = join(ROOT, 'node_modules/.cache/compile');
 /** One test, ms: a hang ends the run in time for its reason to be read. */
 const TEST_TIMEOUT_MS = 180_000;
+/** Files at a time above one a core: at any time so many wait for a time-out, a reload or a server to start. */
+const WAITING_FILES = 2;
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -53,7 +55,7 @@ function chosen(words: readonly string[]): { files: readonly string[]; options: 
 }
 
 function runTests(words: readonly string[], path: string): Promise<number> {
-  const concurrency = Math.max(2, availableParallelism());
+  const concurrency = availableParallelism() + WAITING_FILES;
   const child = spawn(
     process.execPath,
     [

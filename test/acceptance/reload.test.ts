@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { Connection, send } from '../support/acceptance-http.ts';
 import { freePort } from '../support/acceptance-ports.ts';
@@ -15,6 +16,8 @@ import type { GatewayProcess, LogLine, Settings } from '../support/gateway-proce
 
 /** How soon a saved file is in force, in ms. */
 const IN_FORCE_WITHIN_MS = 2000;
+/** Between two requests of a client under load, ms: hundreds a second, and a processor left for what reloads. */
+const LOAD_PAUSE_MS = 3;
 
 // Both stores at the same time: much of it is waiting for processes.
 describe('reload', { concurrency: true }, () => {
@@ -199,6 +202,7 @@ describe('reload', { concurrency: true }, () => {
               failed.push(error);
               connection = await Connection.open(gateway.proxyPort);
             }
+            await pause(LOAD_PAUSE_MS);
           }
           connection.destroy();
         };

@@ -180,8 +180,14 @@ async function send(
   await RawClient.exchange(gateway.proxyPort, bytes.join(''), 20_000);
 }
 
-/** What kinds of handles Node has open just now: a closed set, of which some are there at one time and not at another. */
+/**
+ * What kinds of handles Node has open just now, and what kinds of garbage collection there have been: closed sets, of
+ * which some are there at one time and not at another.
+ */
 const OF_THE_MOMENT: ReadonlySet<string> = new Set([
+  'nodejs_gc_duration_seconds_bucket',
+  'nodejs_gc_duration_seconds_sum',
+  'nodejs_gc_duration_seconds_count',
   'nodejs_active_resources',
   'nodejs_active_handles',
   'nodejs_active_requests',

@@ -14,6 +14,9 @@ const SECRET = 'an-imported-key-of-the-start';
 /** What is promised, ms; three times as much is allowed to machines that are shared. */
 const RECOVERY_MS = 2_000;
 
+/** Said too where a busy machine takes longer than store.timeout to count them, once the store is seen. */
+const NOT_COUNTED = 'the keys in the store could not be counted';
+
 describe('serve, and a Redis that is not as it should be', () => {
   let scene: Scene;
   let redis: TestRedis;
@@ -59,7 +62,7 @@ describe('serve, and a Redis that is not as it should be', () => {
     const recoveryMs = Math.round(performance.now() - beganMs);
     const { log } = await gateway.ready;
     // Beside that it is said what the server promises, as at every start.
-    const said = log.filter(({ level }) => level === 'warn').map(({ msg }) => msg);
+    const said = log.filter(({ level, msg }) => level === 'warn' && msg !== NOT_COUNTED).map(({ msg }) => msg);
     assert.deepEqual(said, ['Redis is not reachable; trying until it is', 'Redis can be used again']);
     found(t, {
       promise: 6,

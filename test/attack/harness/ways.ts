@@ -83,7 +83,7 @@ export async function play(
 }
 
 function finalAnswers(text: string): number {
-  return text.match(/HTTP\/1\.1 [2-5]\d\d /g)?.length ?? 0;
+  return text.match(/HTTP\/1\.1 (?:101|[2-5]\d\d) /g)?.length ?? 0;
 }
 
 async function write(client: RawClient, bytes: Buffer, cuts: Cuts): Promise<void> {
