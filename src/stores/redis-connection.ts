@@ -10,10 +10,11 @@ import { makeRedisClient } from './redis-client.ts';
 import { reconnectPauseMs } from './redis-connector.ts';
 import { RedisDetour } from './redis-detour.ts';
 import { carryOut, FOLLOWS_ALL, type Follows } from './redis-errand.ts';
-import { changeRefusal, evictionRefusal } from './redis-fitness.ts';
+import { changeRefusal, databaseRefusal, evictionRefusal } from './redis-fitness.ts';
 import { RedisAbsence } from './redis-guides.ts';
+import { redisCure, redisWords } from './redis-cures.ts';
 import { redisNames } from './redis-names.ts';
-import { isRefusedLogin, refusalOf } from './redis-refusal.ts';
+import { isAboutDatabase, isRefusedLogin, refusalOf } from './redis-refusal.ts';
 import type { RedisScript } from './redis-script.ts';
 import type { RedisNotices } from './redis-notices.ts';
 import { redisServer, type RedisServer } from './redis-server.ts';
@@ -53,6 +54,8 @@ export class RedisConnection {
   #state: State = 'waiting';
   /** Why operations are rejected just now. */
   #trouble = 'it is not connected yet';
+  /** What of that says the cure. */
+  #cure: string | undefined;
   /** What the log was last told, until the connection is usable again. */
   #told: string | undefined;
   #isOpening = false;
@@ -135,7 +138,7 @@ export class RedisConnection {
   runSteps<T>(operation: StoreOperation, work: (step: Step) => Promise<T>): Promise<T> {
     return runOperation(this.#options.observe, operation, () => {
       const isHandedOver = performance.now() < this.#handoverUntil;
-      if (this.#state !== 'usable' && !isHandedOver) throw new StoreFault(operation, this.#unusable());
+      if (this.#state !== 'usable' && !isHandedOver) throw this.#fault(operation);
       const doubt = this.#options.doubt?.();
       if (doubt !== undefined) throw new StoreFault(operation, doubt);
       const { timeoutMs } = this.#options;
@@ -202,7 +205,10 @@ export class RedisConnection {
     let refusal: string | undefined;
     let change: Error | undefined;
     try {
-      refusal = (await versionRefusal(this.#client, node)) ?? (await evictionRefusal(this.#client, node));
+      refusal =
+        (await versionRefusal(this.#client, node)) ??
+        (await evictionRefusal(this.#client, node)) ??
+        (await databaseRefusal(this.#client, node));
       change = await changeRefusal(this.#client, this.#stream);
     } catch {
       // The connection was lost meanwhile: the next one is checked again.
@@ -216,6 +222,7 @@ export class RedisConnection {
     if (this.#state !== 'usable') this.#options.notices?.say(this.#client);
     this.#state = 'usable';
     this.#trouble = 'the connection was closed';
+    this.#cure = undefined;
     this.#attempts = 0;
     if (this.#told !== undefined) this.#options.warn('Redis can be used again', this.#facts());
     this.#told = undefined;
@@ -238,22 +245,29 @@ export class RedisConnection {
   }
 
   #sawError(error: Error): void {
-    if (this.#state === 'closed') return;
+    // What is refused of the database is found by the check.
+    if (this.#state === 'closed' || isAboutDatabase(error)) return;
     if (isRefusedLogin(error))
       this.#refuse(
         `Redis at ${this.address} refuses the credentials in store.url; correct its user and password (${error.message}).`,
       );
     else if (error instanceof RedisAbsence && error.isFinal) this.#refuse(`store.url does not fit: ${error.message}.`);
     else {
-      this.#trouble = error.message === '' ? error.name : error.message;
+      this.#blame(error);
       if (error instanceof RedisAbsence && this.#state === 'refused') this.#state = 'waiting';
     }
+  }
+
+  #blame(error: Error): void {
+    this.#cure = redisCure(error);
+    const words = redisWords(error) || error.name;
+    this.#trouble = this.#cure === undefined ? words : `${words}; ${this.#cure}`;
   }
 
   /** The server serves no longer; ioredis has dropped the connection to it, or is about to. */
   #leave(error: Error): void {
     if (this.#state === 'closed') return;
-    this.#trouble = error.message;
+    this.#blame(error);
     if (this.#state === 'usable') this.#handoverUntil = performance.now() + BOUNDS.storeHandoverMs;
     this.#lost();
   }
@@ -283,7 +297,14 @@ export class RedisConnection {
   }
 
   #unusable(): string {
-    return this.#state === 'refused' ? this.#trouble : `Redis at ${this.address} is not reachable: ${this.#trouble}`;
+    if (this.#state === 'refused') return this.#trouble;
+    const what = this.#cure === undefined ? 'is not reachable' : 'cannot be used';
+    return `Redis at ${this.address} ${what}: ${this.#trouble}`;
+  }
+
+  #fault(operation: StoreOperation): StoreFault {
+    const namesCure = this.#state === 'refused' || this.#cure !== undefined;
+    return new StoreFault(operation, this.#unusable(), undefined, namesCure);
   }
 
   #wake(): void {
