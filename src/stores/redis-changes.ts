@@ -37,6 +37,8 @@ export class RedisChanges implements ChangeFeed {
   /** A change that was read and that no replica has confirmed yet, and what a replica has to have for that. */
   #unconfirmed: { readonly change: Position; readonly offset: number } | undefined;
   #heardMs = 0;
+  /** Who served when the stream was taken up. */
+  #node = '';
   #isStopped = false;
   #isFailureTold = false;
   #following: Promise<void> | undefined;
@@ -90,6 +92,7 @@ export class RedisChanges implements ChangeFeed {
   /** Takes up the stream at its end. What was cached before that may be out of date, but for the first time. */
   async #begin(isFirst: boolean): Promise<void> {
     const askedMs = this.#clock();
+    this.#node = this.#redis.node;
     const sight = await this.#see();
     this.#isFailureTold = false;
     if (sight === undefined) return;
@@ -150,12 +153,19 @@ export class RedisChanges implements ChangeFeed {
   async #confirm(): Promise<void> {
     if (this.#position.at === this.#known.lineage?.at) return;
     const replication = await this.#redis.send(replicationOf, FOLLOWS_ASK);
+    if (!(await this.#isServedStill())) return;
     if (replication === undefined || replication.confirmed.length === 0) return this.#known.advance(this.#position);
     const { offset, confirmed } = replication;
     this.#unconfirmed ??= { change: this.#position, offset };
     if (Math.max(...confirmed) < this.#unconfirmed.offset) return;
     this.#known.advance(this.#unconfirmed.change);
     this.#unconfirmed = undefined;
+  }
+
+  /** Whether no other primary is, or is about to be, in the place of this one: what only this one has is lost then. */
+  async #isServedStill(): Promise<boolean> {
+    const node = await this.#redis.serving().catch(() => null);
+    return node === undefined || node === this.#node;
   }
 
   /** Looks whether the store is the known one; undefined if it is not. */

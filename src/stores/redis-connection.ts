@@ -1,17 +1,18 @@
 // One connection to Redis that is used only while it is up and the server behind it was found fit. Every
 // operation on it ends within its bound, whatever the server does.
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { BOUNDS } from '../core/bounds.ts';
 import { StoreFault, UserFault } from '../core/fault.ts';
 import type { StoreObserver } from '../core/ports.ts';
-import type { RedisPlace } from '../core/redis-url.ts';
+import { placeText, type RedisPlace } from '../core/redis-url.ts';
 import { runOperation, withinTime, type StoreOperation } from './operations.ts';
 import { makeRedisClient } from './redis-client.ts';
 import { reconnectPauseMs } from './redis-connector.ts';
 import { RedisDetour } from './redis-detour.ts';
 import { carryOut, FOLLOWS_ALL, type Follows } from './redis-errand.ts';
 import { changeRefusal, databaseRefusal, evictionRefusal } from './redis-fitness.ts';
-import { RedisAbsence } from './redis-guides.ts';
+import { RedisAbsence, RedisSwitch } from './redis-guides.ts';
 import { redisCure, redisWords } from './redis-cures.ts';
 import { redisNames } from './redis-names.ts';
 import { isAboutDatabase, isRefusedLogin, refusalOf } from './redis-refusal.ts';
@@ -96,13 +97,43 @@ export class RedisConnection {
   }
 
   /**
-   * Connects at the first call, and sees later whether it still leads to who serves. Resolves once the connection is
-   * usable or refused, at most after the store's timeout.
+   * Connects at the first call, and sees that it leads to who serves. Resolves once the connection is usable or refused, at
+   * most after the store's timeout, to who serves: see {@link serving}.
+   * @throws {RedisSwitch}
    */
-  async opened(): Promise<void> {
+  async opened(): Promise<string | undefined> {
     if (!this.#isOpened) this.open().catch(() => {});
-    else await this.#askWhoServes();
-    await this.whenUsable(this.#options.timeoutMs);
+    const untilMs = performance.now() + this.#options.timeoutMs / 2;
+    for (;;) {
+      try {
+        const node = await this.serving();
+        await this.whenUsable(this.#options.timeoutMs);
+        return node;
+      } catch (error) {
+        if (performance.now() > untilMs) throw error;
+      }
+      await pause(BOUNDS.storeRetryMs);
+    }
+  }
+
+  /**
+   * Who serves, as the Sentinels say: they know first of a primary that they have put in the place of one that goes on
+   * answering, and a change that the old one took would be lost. Undefined without Sentinels, or where none answers
+   * in time. The nodes of a Cluster say so by themselves.
+   * @throws {RedisSwitch} while they are about to put another in the place
+   */
+  async serving(): Promise<string | undefined> {
+    const { kind, guides } = this.#server;
+    if (kind !== 'sentinel' || !guides) return undefined;
+    const asked = withinTime(guides.settled(), Math.ceil(this.#options.timeoutMs / 4), 'nobody said');
+    const place = await asked.catch(() => undefined);
+    if (place === 'switching') throw new RedisSwitch();
+    return place && placeText(place);
+  }
+
+  /** The node that serves, as far as is known. */
+  get node(): string {
+    return this.#server.node;
   }
 
   /** How long a change may wait for a replica and still be answered in time, ms. */
@@ -171,16 +202,6 @@ export class RedisConnection {
     this.#wake();
     this.#detour.close();
     this.#client.disconnect();
-  }
-
-  /**
-   * Sentinels that have put another primary in the place of one that goes on answering know of it first; a change
-   * that the old one took would be lost. The nodes of a Cluster say so by themselves.
-   */
-  async #askWhoServes(): Promise<void> {
-    const { kind, guides } = this.#server;
-    if (kind !== 'sentinel' || !guides) return;
-    await withinTime(guides.locate(), Math.ceil(this.#options.timeoutMs / 4), 'nobody said').catch(() => {});
   }
 
   #stepper(): Step {
