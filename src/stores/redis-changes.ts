@@ -9,12 +9,14 @@ import type { Change, ChangeFeed, Clock, Lineage } from '../core/ports.ts';
 import type { KnownStore } from './known-store.ts';
 import { BEFORE_ALL, doubtOf, type Sight } from './lineage.ts';
 import type { RedisConnection } from './redis-connection.ts';
+import { redisCure, redisWords } from './redis-cures.ts';
 import { FOLLOWS_ASK } from './redis-errand.ts';
 import { changeRefusal } from './redis-fitness.ts';
 import { changeOf, fieldOf, nameEpoch, seeRedis, type StreamEntry, streamEntries } from './redis-history.ts';
 import type { RedisNames } from './redis-names.ts';
 import { replicationOf } from './redis-replicas.ts';
 import { refusalOf } from './redis-refusal.ts';
+import { isReply } from './redis-settings.ts';
 import type { Warn } from './settings.ts';
 
 const READ_AT_ONCE = 1_000;
@@ -164,7 +166,8 @@ export class RedisChanges implements ChangeFeed {
 
   /** Whether no other primary is, or is about to be, in the place of this one: what only this one has is lost then. */
   async #isServedStill(): Promise<boolean> {
-    const node = await this.#redis.serving().catch(() => null);
+    // Nobody waits for this, so there is time for a Sentinel that is away.
+    const node = await this.#redis.serving(2 * BOUNDS.storeGuideGraceMs).catch(() => null);
     return node === undefined || node === this.#node;
   }
 
@@ -206,11 +209,13 @@ export class RedisChanges implements ChangeFeed {
 
   /** A lost connection is told of elsewhere; what Redis answers instead of the stream is told here, once. */
   #tellFailure(error: unknown): void {
-    if (this.#isStopped || this.#isFailureTold || !this.#redis.isUsable || refusalOf(error)) return;
+    const isAnswer = isReply(error) || error instanceof z.ZodError;
+    if (this.#isStopped || this.#isFailureTold || !isAnswer || refusalOf(error)) return;
     this.#isFailureTold = true;
     this.#warn('The change feed cannot be read; trying until it can', {
       redis: this.#redis.address,
-      error: error instanceof Error ? error.message : String(error),
+      error: redisWords(error as Error),
+      cure: redisCure(error) ?? null,
     });
   }
 }

@@ -120,12 +120,13 @@ export class RedisConnection {
    * Who serves, as the Sentinels say: they know first of a primary that they have put in the place of one that goes on
    * answering, and a change that the old one took would be lost. Undefined without Sentinels, or where none answers
    * in time. The nodes of a Cluster say so by themselves.
+   * @param waitMs for the answer
    * @throws {RedisSwitch} while they are about to put another in the place
    */
-  async serving(): Promise<string | undefined> {
+  async serving(waitMs = Math.ceil(this.#options.timeoutMs / 4)): Promise<string | undefined> {
     const { kind, guides } = this.#server;
     if (kind !== 'sentinel' || !guides) return undefined;
-    const asked = withinTime(guides.settled(), Math.ceil(this.#options.timeoutMs / 4), 'nobody said');
+    const asked = withinTime(guides.settled(), waitMs, 'nobody said');
     const place = await asked.catch(() => undefined);
     if (place === 'switching') throw new RedisSwitch();
     return place && placeText(place);
