@@ -1,6 +1,7 @@
 // `portcullis explain`: what would be decided of a request, and why, check by check.
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Address, parseAddress } from '../core/address.ts';
+import { parseHost } from '../core/host-port.ts';
 import type { Explanation } from '../decide/explain.ts';
 import { type Context, takesConfig, takesJson, withManagement } from './context.ts';
 import { tableLines } from './table.ts';
@@ -27,7 +28,7 @@ export function addExplain(program: Command, context: Context): void {
     .option('--method <METHOD>', 'its method', 'GET')
     .requiredOption('--path <PATH>', 'its path and query, as sent')
     .option('--from <ADDRESS>', "the client's address", address, parseAddress('127.0.0.1'))
-    .option('--host <HOST>', 'the host that it names, without port', 'localhost')
+    .option('--host <HOST>', 'the host that it names, without port', hostNamed, 'localhost')
     .option('--upgrade <PROTOCOL>', 'the protocol that it asks to change to, like websocket')
     .addHelpText(
       'after',
@@ -45,7 +46,7 @@ Examples:
         method,
         path,
         from,
-        host: host.toLowerCase(),
+        host,
         upgrade: upgrade?.toLowerCase() ?? null,
       });
       await (json ? context.terminal.printJson(explanation) : context.terminal.print(...explanationLines(explanation)));
@@ -60,6 +61,13 @@ function explanationLines({ outcome, status, code, reason, route, checks }: Expl
     '',
     ...tableLines(checks.map(({ check, result, detail }) => [check, result, detail])),
   ];
+}
+
+function hostNamed(text: string): string {
+  const host = text.toLowerCase();
+  if (parseHost(host) === undefined)
+    throw new InvalidArgumentError('Write a host name or an address, like api.example.com or [2001:db8::9].');
+  return host;
 }
 
 function address(text: string): Address {

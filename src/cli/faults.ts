@@ -31,9 +31,10 @@ function sayWhatFailed(terminal: Terminal, fault: unknown, isDebugged: boolean):
     return fault.exitCode;
   }
   if (fault instanceof StoreFault) {
+    const words = fault.message.replace(/\.$/, '');
     sayFault(
       terminal,
-      `${fault.message.replace(/\.$/, '')}; see that the store of the configuration runs, and try again`,
+      fault.namesCure ? words : `${words}; see that the store of the configuration runs, and try again`,
     );
     return 1;
   }

@@ -6,10 +6,13 @@ export class StoreFault extends Error {
   override readonly name = 'StoreFault';
   /** What was asked for, as the `operation` label of the metrics. */
   readonly operation: string;
+  /** Whether the message says what to do about it. */
+  readonly namesCure: boolean;
 
-  constructor(operation: string, message: string, cause?: unknown) {
+  constructor(operation: string, message: string, cause?: unknown, namesCure = false) {
     super(message, { cause });
     this.operation = operation;
+    this.namesCure = namesCure;
   }
 }
 

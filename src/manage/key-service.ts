@@ -161,11 +161,14 @@ export class KeyService {
     return { record, secret: text, retiringUntil, endedEarlier };
   }
 
+  // A switch is written also where the key is so already: an attempt before may have reached only a primary that is being
+  // replaced, and what is acknowledged has to be durable and told.
+
   /** Switches a key off until it is enabled. @throws {UserFault} no such key, revoked or tampered with (1) */
   disable(id: string): Promise<KeyRecord> {
     return this.#change(id, (record) => {
       requireNotRevoked(record, 'be disabled');
-      return record.status === 'disabled' ? record : { ...record, status: 'disabled' };
+      return { ...record, status: 'disabled' };
     });
   }
 
@@ -173,13 +176,13 @@ export class KeyService {
   enable(id: string): Promise<KeyRecord> {
     return this.#change(id, (record) => {
       requireNotRevoked(record, 'be enabled');
-      return record.status === 'active' ? record : { ...record, status: 'active' };
+      return { ...record, status: 'active' };
     });
   }
 
   /** Ends a key for good. @throws {UserFault} no such key, or tampered with (1) */
   revoke(id: string): Promise<KeyRecord> {
-    return this.#change(id, (record) => (record.status === 'revoked' ? record : { ...record, status: 'revoked' }));
+    return this.#change(id, (record) => ({ ...record, status: 'revoked' }));
   }
 
   /** Takes in keys that users already hold: see {@link importKeys}. */

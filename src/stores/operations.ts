@@ -1,6 +1,7 @@
 // One way through which every store operation goes: it is timed and observed, bounded where it waits, and
 // whatever breaks in it leaves as a StoreFault.
 import { StoreFault, UserFault } from '../core/fault.ts';
+import { redisCure, redisWords } from './redis-cures.ts';
 import { sqliteCure } from './sqlite-cures.ts';
 import type { StoreObserver } from '../core/ports.ts';
 
@@ -34,9 +35,7 @@ export async function runOperation<T>(
     isFault = false;
     return result;
   } catch (error) {
-    throw error instanceof StoreFault || error instanceof UserFault
-      ? error
-      : new StoreFault(operation, faultText(error), error);
+    throw error instanceof StoreFault || error instanceof UserFault ? error : storeFault(operation, error);
   } finally {
     observe(operation, performance.now() - began, isFault);
   }
@@ -62,8 +61,9 @@ export function withinTime<T>(promise: Promise<T>, timeoutMs: number, message: s
   });
 }
 
-function faultText(error: unknown): string {
-  const cure = sqliteCure(error);
-  const reason = error instanceof Error ? error.message : String(error);
-  return `The store failed: ${reason}${cure === undefined ? '' : `; ${cure}`}`;
+function storeFault(operation: StoreOperation, error: unknown): StoreFault {
+  const cure = sqliteCure(error) ?? redisCure(error);
+  const reason = error instanceof Error ? redisWords(error) : String(error);
+  const text = `The store failed: ${reason}${cure === undefined ? '' : `; ${cure}`}`;
+  return new StoreFault(operation, text, error, cure !== undefined);
 }

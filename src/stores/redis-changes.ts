@@ -9,12 +9,14 @@ import type { Change, ChangeFeed, Clock, Lineage } from '../core/ports.ts';
 import type { KnownStore } from './known-store.ts';
 import { BEFORE_ALL, doubtOf, type Sight } from './lineage.ts';
 import type { RedisConnection } from './redis-connection.ts';
+import { redisCure, redisWords } from './redis-cures.ts';
 import { FOLLOWS_ASK } from './redis-errand.ts';
 import { changeRefusal } from './redis-fitness.ts';
 import { changeOf, fieldOf, nameEpoch, seeRedis, type StreamEntry, streamEntries } from './redis-history.ts';
 import type { RedisNames } from './redis-names.ts';
 import { replicationOf } from './redis-replicas.ts';
 import { refusalOf } from './redis-refusal.ts';
+import { isReply } from './redis-settings.ts';
 import type { Warn } from './settings.ts';
 
 const READ_AT_ONCE = 1_000;
@@ -37,6 +39,8 @@ export class RedisChanges implements ChangeFeed {
   /** A change that was read and that no replica has confirmed yet, and what a replica has to have for that. */
   #unconfirmed: { readonly change: Position; readonly offset: number } | undefined;
   #heardMs = 0;
+  /** Who served when the stream was taken up. */
+  #node = '';
   #isStopped = false;
   #isFailureTold = false;
   #following: Promise<void> | undefined;
@@ -90,6 +94,7 @@ export class RedisChanges implements ChangeFeed {
   /** Takes up the stream at its end. What was cached before that may be out of date, but for the first time. */
   async #begin(isFirst: boolean): Promise<void> {
     const askedMs = this.#clock();
+    this.#node = this.#redis.node;
     const sight = await this.#see();
     this.#isFailureTold = false;
     if (sight === undefined) return;
@@ -150,12 +155,20 @@ export class RedisChanges implements ChangeFeed {
   async #confirm(): Promise<void> {
     if (this.#position.at === this.#known.lineage?.at) return;
     const replication = await this.#redis.send(replicationOf, FOLLOWS_ASK);
+    if (!(await this.#isServedStill())) return;
     if (replication === undefined || replication.confirmed.length === 0) return this.#known.advance(this.#position);
     const { offset, confirmed } = replication;
     this.#unconfirmed ??= { change: this.#position, offset };
     if (Math.max(...confirmed) < this.#unconfirmed.offset) return;
     this.#known.advance(this.#unconfirmed.change);
     this.#unconfirmed = undefined;
+  }
+
+  /** Whether no other primary is, or is about to be, in the place of this one: what only this one has is lost then. */
+  async #isServedStill(): Promise<boolean> {
+    // Nobody waits for this, so there is time for a Sentinel that is away.
+    const node = await this.#redis.serving(2 * BOUNDS.storeGuideGraceMs).catch(() => null);
+    return node === undefined || node === this.#node;
   }
 
   /** Looks whether the store is the known one; undefined if it is not. */
@@ -196,11 +209,13 @@ export class RedisChanges implements ChangeFeed {
 
   /** A lost connection is told of elsewhere; what Redis answers instead of the stream is told here, once. */
   #tellFailure(error: unknown): void {
-    if (this.#isStopped || this.#isFailureTold || !this.#redis.isUsable || refusalOf(error)) return;
+    const isAnswer = isReply(error) || error instanceof z.ZodError;
+    if (this.#isStopped || this.#isFailureTold || !isAnswer || refusalOf(error)) return;
     this.#isFailureTold = true;
     this.#warn('The change feed cannot be read; trying until it can', {
       redis: this.#redis.address,
-      error: error instanceof Error ? error.message : String(error),
+      error: redisWords(error as Error),
+      cure: redisCure(error) ?? null,
     });
   }
 }

@@ -61,7 +61,25 @@ function clientOptions({ timeoutMs, name, blockMs = 0, commandTimeoutMs }: Clien
 function quietClient(options: RedisClientOptions): Redis {
   const client = new Redis(options);
   client.on('error', () => {});
+  sayNothingOfInfo(client);
   return client;
+}
+
+/**
+ * Where a user may not run INFO, ioredis prints so on standard error at every connection, and takes the server for ready.
+ * Its question is the only one with a callback. What could not be asked is said by those who wanted to know.
+ */
+function sayNothingOfInfo(client: Redis): void {
+  const ask = client.info.bind(client) as (...words: unknown[]) => Promise<string>;
+  const info = (...words: unknown[]): Promise<string> => {
+    const told = words.at(-1);
+    if (typeof told !== 'function') return ask(...words);
+    return ask((error: Error | null, text: string) => {
+      const isRefused = error?.message.startsWith('NOPERM') === true;
+      told(isRefused ? null : error, isRefused ? '' : text);
+    });
+  };
+  Object.assign(client, { info });
 }
 
 /** Whether the connection leads to a server that serves our keys no longer, though it stays open. */

@@ -38,6 +38,8 @@ export async function askClusterNode(client: Redis, guide: RedisPlace, tag: stri
     place: placeOf(owner, guide),
     epoch: epochOf(String(nodes), owner[2]),
     guides: known.flatMap(([, , ...servers]) => servers.map((server) => placeOf(server, guide))),
+    // A node hands over only what it has taken whole.
+    isSwitching: false,
   };
 }
 

@@ -1,19 +1,21 @@
 // One connection to Redis that is used only while it is up and the server behind it was found fit. Every
 // operation on it ends within its bound, whatever the server does.
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { BOUNDS } from '../core/bounds.ts';
 import { StoreFault, UserFault } from '../core/fault.ts';
 import type { StoreObserver } from '../core/ports.ts';
-import type { RedisPlace } from '../core/redis-url.ts';
+import { placeText, type RedisPlace } from '../core/redis-url.ts';
 import { runOperation, withinTime, type StoreOperation } from './operations.ts';
 import { makeRedisClient } from './redis-client.ts';
 import { reconnectPauseMs } from './redis-connector.ts';
 import { RedisDetour } from './redis-detour.ts';
 import { carryOut, FOLLOWS_ALL, type Follows } from './redis-errand.ts';
-import { changeRefusal, evictionRefusal } from './redis-fitness.ts';
-import { RedisAbsence } from './redis-guides.ts';
+import { changeRefusal, databaseRefusal, evictionRefusal } from './redis-fitness.ts';
+import { RedisAbsence, RedisSwitch } from './redis-guides.ts';
+import { redisCure, redisWords } from './redis-cures.ts';
 import { redisNames } from './redis-names.ts';
-import { isRefusedLogin, refusalOf } from './redis-refusal.ts';
+import { isAboutDatabase, isRefusedLogin, refusalOf } from './redis-refusal.ts';
 import type { RedisScript } from './redis-script.ts';
 import type { RedisNotices } from './redis-notices.ts';
 import { redisServer, type RedisServer } from './redis-server.ts';
@@ -53,6 +55,8 @@ export class RedisConnection {
   #state: State = 'waiting';
   /** Why operations are rejected just now. */
   #trouble = 'it is not connected yet';
+  /** What of that says the cure. */
+  #cure: string | undefined;
   /** What the log was last told, until the connection is usable again. */
   #told: string | undefined;
   #isOpening = false;
@@ -93,13 +97,44 @@ export class RedisConnection {
   }
 
   /**
-   * Connects at the first call, and sees later whether it still leads to who serves. Resolves once the connection is
-   * usable or refused, at most after the store's timeout.
+   * Connects at the first call, and sees that it leads to who serves. Resolves once the connection is usable or refused, at
+   * most after the store's timeout, to who serves: see {@link serving}.
+   * @throws {RedisSwitch}
    */
-  async opened(): Promise<void> {
+  async opened(): Promise<string | undefined> {
     if (!this.#isOpened) this.open().catch(() => {});
-    else await this.#askWhoServes();
-    await this.whenUsable(this.#options.timeoutMs);
+    const untilMs = performance.now() + this.#options.timeoutMs / 2;
+    for (;;) {
+      try {
+        const node = await this.serving();
+        await this.whenUsable(this.#options.timeoutMs);
+        return node;
+      } catch (error) {
+        if (performance.now() > untilMs) throw error;
+      }
+      await pause(BOUNDS.storeRetryMs);
+    }
+  }
+
+  /**
+   * Who serves, as the Sentinels say: they know first of a primary that they have put in the place of one that goes on
+   * answering, and a change that the old one took would be lost. Undefined without Sentinels, or where none answers
+   * in time. The nodes of a Cluster say so by themselves.
+   * @param waitMs for the answer
+   * @throws {RedisSwitch} while they are about to put another in the place
+   */
+  async serving(waitMs = Math.ceil(this.#options.timeoutMs / 4)): Promise<string | undefined> {
+    const { kind, guides } = this.#server;
+    if (kind !== 'sentinel' || !guides) return undefined;
+    const asked = withinTime(guides.settled(), waitMs, 'nobody said');
+    const place = await asked.catch(() => undefined);
+    if (place === 'switching') throw new RedisSwitch();
+    return place && placeText(place);
+  }
+
+  /** The node that serves, as far as is known. */
+  get node(): string {
+    return this.#server.node;
   }
 
   /** How long a change may wait for a replica and still be answered in time, ms. */
@@ -135,7 +170,7 @@ export class RedisConnection {
   runSteps<T>(operation: StoreOperation, work: (step: Step) => Promise<T>): Promise<T> {
     return runOperation(this.#options.observe, operation, () => {
       const isHandedOver = performance.now() < this.#handoverUntil;
-      if (this.#state !== 'usable' && !isHandedOver) throw new StoreFault(operation, this.#unusable());
+      if (this.#state !== 'usable' && !isHandedOver) throw this.#fault(operation);
       const doubt = this.#options.doubt?.();
       if (doubt !== undefined) throw new StoreFault(operation, doubt);
       const { timeoutMs } = this.#options;
@@ -170,16 +205,6 @@ export class RedisConnection {
     this.#client.disconnect();
   }
 
-  /**
-   * Sentinels that have put another primary in the place of one that goes on answering know of it first; a change
-   * that the old one took would be lost. The nodes of a Cluster say so by themselves.
-   */
-  async #askWhoServes(): Promise<void> {
-    const { kind, guides } = this.#server;
-    if (kind !== 'sentinel' || !guides) return;
-    await withinTime(guides.locate(), Math.ceil(this.#options.timeoutMs / 4), 'nobody said').catch(() => {});
-  }
-
   #stepper(): Step {
     const untilMs = performance.now() + this.#options.timeoutMs;
     const base = {
@@ -202,7 +227,10 @@ export class RedisConnection {
     let refusal: string | undefined;
     let change: Error | undefined;
     try {
-      refusal = (await versionRefusal(this.#client, node)) ?? (await evictionRefusal(this.#client, node));
+      refusal =
+        (await versionRefusal(this.#client, node)) ??
+        (await evictionRefusal(this.#client, node)) ??
+        (await databaseRefusal(this.#client, node));
       change = await changeRefusal(this.#client, this.#stream);
     } catch {
       // The connection was lost meanwhile: the next one is checked again.
@@ -216,6 +244,7 @@ export class RedisConnection {
     if (this.#state !== 'usable') this.#options.notices?.say(this.#client);
     this.#state = 'usable';
     this.#trouble = 'the connection was closed';
+    this.#cure = undefined;
     this.#attempts = 0;
     if (this.#told !== undefined) this.#options.warn('Redis can be used again', this.#facts());
     this.#told = undefined;
@@ -238,22 +267,29 @@ export class RedisConnection {
   }
 
   #sawError(error: Error): void {
-    if (this.#state === 'closed') return;
+    // What is refused of the database is found by the check.
+    if (this.#state === 'closed' || isAboutDatabase(error)) return;
     if (isRefusedLogin(error))
       this.#refuse(
         `Redis at ${this.address} refuses the credentials in store.url; correct its user and password (${error.message}).`,
       );
     else if (error instanceof RedisAbsence && error.isFinal) this.#refuse(`store.url does not fit: ${error.message}.`);
     else {
-      this.#trouble = error.message === '' ? error.name : error.message;
+      this.#blame(error);
       if (error instanceof RedisAbsence && this.#state === 'refused') this.#state = 'waiting';
     }
+  }
+
+  #blame(error: Error): void {
+    this.#cure = redisCure(error);
+    const words = redisWords(error) || error.name;
+    this.#trouble = this.#cure === undefined ? words : `${words}; ${this.#cure}`;
   }
 
   /** The server serves no longer; ioredis has dropped the connection to it, or is about to. */
   #leave(error: Error): void {
     if (this.#state === 'closed') return;
-    this.#trouble = error.message;
+    this.#blame(error);
     if (this.#state === 'usable') this.#handoverUntil = performance.now() + BOUNDS.storeHandoverMs;
     this.#lost();
   }
@@ -283,7 +319,14 @@ export class RedisConnection {
   }
 
   #unusable(): string {
-    return this.#state === 'refused' ? this.#trouble : `Redis at ${this.address} is not reachable: ${this.#trouble}`;
+    if (this.#state === 'refused') return this.#trouble;
+    const what = this.#cure === undefined ? 'is not reachable' : 'cannot be used';
+    return `Redis at ${this.address} ${what}: ${this.#trouble}`;
+  }
+
+  #fault(operation: StoreOperation): StoreFault {
+    const namesCure = this.#state === 'refused' || this.#cure !== undefined;
+    return new StoreFault(operation, this.#unusable(), undefined, namesCure);
   }
 
   #wake(): void {

@@ -19,6 +19,23 @@ export async function evictionRefusal(client: Redis, address: string): Promise<s
 }
 
 /**
+ * Why the server is refused for the database that store.url names, as a sentence with the cure; undefined if it has it.
+ * The client selects it when it connects and goes on in database 0 where that is refused, which is another store.
+ * @throws {Error} if the connection is lost
+ */
+export async function databaseRefusal(client: Redis, address: string): Promise<string | undefined> {
+  const { db = 0 } = client.options;
+  if (db === 0) return undefined;
+  try {
+    await client.select(db);
+    return undefined;
+  } catch (error) {
+    if (!isReply(error)) throw error;
+    return `Redis at ${address} refuses database ${db} (${(error as Error).message}); correct the number in store.url, or allow it (databases in redis.conf; ACL: +select).`;
+  }
+}
+
+/**
  * Asks for a change that changes nothing. What the server refuses it with if it does not serve as the primary, or
  * not with as many replicas as it has to have (`min-replicas-to-write`); undefined if it would take a change.
  * @param stream name of the change feed's stream

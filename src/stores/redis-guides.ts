@@ -14,6 +14,8 @@ export interface Sighting {
   readonly epoch: number;
   /** Others who can be asked. */
   readonly guides: readonly RedisPlace[];
+  /** It has begun to put another in the place: what this one takes from now on may be lost. */
+  readonly isSwitching: boolean;
 }
 
 /** No server to connect to; the message is a sentence with the cure. */
@@ -25,6 +27,15 @@ export class RedisAbsence extends Error {
   constructor(message: string, isFinal: boolean) {
     super(message);
     this.isFinal = isFinal;
+  }
+}
+
+/** Who serves is about to change: what is changed now may be lost. */
+export class RedisSwitch extends Error {
+  override readonly name = 'RedisSwitch';
+
+  constructor() {
+    super('the Sentinels are about to put another primary in the place of this one');
   }
 }
 
@@ -49,6 +60,9 @@ export class RedisGuides {
   #locating: Promise<RedisPlace> | undefined;
   #watch: AbortController | undefined;
   #turn = 0;
+  /** The last question that was begun, and the one behind it. */
+  #asked: Promise<unknown> = Promise.resolve();
+  #askedNext: Promise<RedisPlace | 'switching'> | undefined;
 
   constructor(options: GuideOptions) {
     this.#options = options;
@@ -62,6 +76,24 @@ export class RedisGuides {
   locate(): Promise<RedisPlace> {
     this.#locating ??= this.#locate().finally(() => (this.#locating = undefined));
     return this.#locating;
+  }
+
+  /**
+   * Who serves, as they say when they are asked anew: nobody is told what was asked for before. `switching` while one of
+   * them is about to put another in the place.
+   * @throws {Error} if nobody answers
+   */
+  settled(): Promise<RedisPlace | 'switching'> {
+    if (this.#askedNext) return this.#askedNext;
+    const asked = this.#asked.then(async () => {
+      this.#askedNext = undefined;
+      const seen = await this.#askAll();
+      const place = this.#noteNewest(seen);
+      return seen.some(({ isSwitching }) => isSwitching) ? 'switching' : place;
+    });
+    this.#askedNext = asked;
+    this.#asked = asked.catch(() => {});
+    return asked;
   }
 
   /** Who served when they were last asked. */
@@ -90,6 +122,10 @@ export class RedisGuides {
   }
 
   async #locate(): Promise<RedisPlace> {
+    return this.#noteNewest(await this.#askAll());
+  }
+
+  async #askAll(): Promise<readonly Sighting[]> {
     const seen: Sighting[] = [];
     const asked = this.#guides().map(async (guide) => {
       seen.push(await this.#ask(guide));
@@ -103,6 +139,10 @@ export class RedisGuides {
     // A guide that was cut off may be the first to answer, with what it knew before.
     await within(all, BOUNDS.storeGuideGraceMs);
     if (!seen.some(({ epoch }) => epoch >= (this.#newest?.epoch ?? 0))) await all;
+    return [...seen];
+  }
+
+  #noteNewest(seen: readonly Sighting[]): RedisPlace {
     const newest = seen.reduce((best, sighting) => (sighting.epoch > best.epoch ? sighting : best));
     this.#note(newest);
     return newest.place;

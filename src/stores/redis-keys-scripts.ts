@@ -81,7 +81,9 @@ return type(text) == 'table' and '' or text
  * ARGV: id, expected revision, record, score, first part of digest keys, length of the change log, an epoch for a store
  * that has none, a random text that no other change has, the known store.
  * Returns 1 if saved, 0 for a conflict, which leaves everything as it was. The first write is one that a full
- * server refuses, so that a refusal leaves everything as it was, too.
+ * server refuses, so that a refusal leaves everything as it was, too. Where a server refuses one of the others, because of
+ * rights or of what stands there, the key is as it was: it is told before it is written, and written behind all else that
+ * may be refused. So no change is in force of which gateways have not heard; one too many that they hear of does no harm.
  */
 export const SAVE = new RedisScript(`
 ${IS_KNOWN}
@@ -101,7 +103,12 @@ for i = 8, #KEYS do
   if holder and holder ~= id then return 0 end
 end
 
-redis.call('SET', KEYS[1], ARGV[3])
+-- Changes are numbered without gaps, so that a reader sees when some were trimmed away or the stream is new.
+local number = 1
+local last = redis.call('XREVRANGE', KEYS[6], '+', '-', 'COUNT', 1)[1]
+if last then number = number_of(last) + 1 end
+redis.call('XADD', KEYS[6], 'MAXLEN', '~', ARGV[6], '*', 'number', string.format('%.0f', number), 'id', id, 'mark', ARGV[8])
+
 redis.call('SET', KEYS[7], ARGV[7], 'NX')
 redis.call('ZADD', KEYS[2], 0, id)
 redis.call('ZADD', KEYS[3], ARGV[4], id)
@@ -112,20 +119,15 @@ for i = 8, #KEYS do
   redis.call('SET', KEYS[i], id)
   kept[KEYS[i]] = true
 end
+redis.call('SET', KEYS[1], ARGV[3])
 if before and type(before.secrets) == 'table' then
   for _, secret in ipairs(before.secrets) do
     if type(secret) == 'table' and type(secret.digest) == 'string' then
       local key = ARGV[5] .. secret.digest
-      if not kept[key] and redis.pcall('GET', key) == id then redis.call('DEL', key) end
+      if not kept[key] and redis.pcall('GET', key) == id then redis.pcall('DEL', key) end
     end
   end
 end
-
--- Changes are numbered without gaps, so that a reader sees when some were trimmed away or the stream is new.
-local number = 1
-local last = redis.call('XREVRANGE', KEYS[6], '+', '-', 'COUNT', 1)[1]
-if last then number = number_of(last) + 1 end
-redis.call('XADD', KEYS[6], 'MAXLEN', '~', ARGV[6], '*', 'number', string.format('%.0f', number), 'id', id, 'mark', ARGV[8])
 return 1
 `);
 

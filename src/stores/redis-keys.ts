@@ -91,7 +91,7 @@ export class RedisKeys implements KeyStore {
     const { digest } = this.#names;
     const values = [record.id, expected, text, score, digest, BOUNDS.changeLogLength, newEpoch(), mark];
     return await this.#redis.runSteps('save', async () => {
-      await this.#writer.opened();
+      const node = await this.#writer.opened().catch(refusedBySwitch);
       return await this.#writer.send(async (client) => {
         const saved = await SAVE.run(client, keys, [...values, ...knownValues(this.#known.lineage)]);
         if (saved === NOT_KNOWN) throw notTheKnown('save');
@@ -100,6 +100,10 @@ export class RedisKeys implements KeyStore {
           this.#warn('a key was changed, but no replica of Redis has confirmed it; a failover now would undo it', {
             key: record.id,
           });
+        // What was taken by a primary that is put aside is lost with it, though a replica confirmed it that follows another by now.
+        const nodeNow = await this.#writer.serving().catch(() => null);
+        const isAside = nodeNow === null || (nodeNow !== undefined && node !== undefined && nodeNow !== node);
+        if (isAside) throw takenAside();
         return 'saved';
       }, SAVE.follows);
     });
@@ -165,6 +169,15 @@ export class RedisKeys implements KeyStore {
 /** The change feed says more of it, in the log. */
 function notTheKnown(operation: StoreOperation): StoreFault {
   return new StoreFault(operation, 'Redis is not the store that this gateway knew, or not as it was');
+}
+
+function refusedBySwitch(error: Error): never {
+  throw new StoreFault('save', `No key is changed while ${error.message}; try again in some seconds`, error, true);
+}
+
+function takenAside(): StoreFault {
+  const text = 'The change was made while the Sentinels put another primary in the place of the one that took it';
+  return new StoreFault('save', `${text}; see whether it was made, and make it again if not`, undefined, true);
 }
 
 /** Whether a server refused because some of the keys are on another one just now. */

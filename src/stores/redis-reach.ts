@@ -2,18 +2,24 @@
 // replicas knows that it may have been replaced: said when a gateway starts.
 import type { Redis } from 'ioredis';
 import type { Notice } from './redis-durability.ts';
-import { replicationOf } from './redis-replicas.ts';
+import { mayWait, replicationOf } from './redis-replicas.ts';
 import type { RedisServer } from './redis-server.ts';
 import { configValue } from './redis-settings.ts';
 
 export async function reachNotice(client: Redis, kind: RedisServer['kind']): Promise<Notice> {
-  const replication = await replicationOf(client);
+  const replication = (await mayWait(client)) ? await replicationOf(client) : undefined;
   if (replication === undefined)
     return {
-      text: 'ROLE is refused, so a change of a key is acknowledged without asking for a replica; allow it, and WAIT (ACL: +role +wait)',
+      text: 'ROLE or WAIT is refused, so a change of a key is acknowledged without asking for a replica; allow both (ACL: +role +wait)',
       isWarning: true,
     };
   const replicas = replication.confirmed.length;
+  const least = await configValue(client, 'min-replicas-to-write');
+  if (replicas < Number(least ?? 0))
+    return {
+      text: `too few replicas are connected (${replicas}, and min-replicas-to-write is ${least}), so Redis takes no change, and keys get 503; connect more, or lower it`,
+      isWarning: true,
+    };
   if (replicas === 0)
     return kind === 'server'
       ? { text: 'Redis has no replica: a change of a key is on this one server alone', isWarning: false }
@@ -21,7 +27,6 @@ export async function reachNotice(client: Redis, kind: RedisServer['kind']): Pro
           text: 'no replica of Redis is connected: no server can take over without losing keys, and no change waits for one; connect two replicas',
           isWarning: true,
         };
-  const least = await configValue(client, 'min-replicas-to-write');
   const connected = `${replicas} ${replicas === 1 ? 'replica is' : 'replicas are'} connected, and a change of a key waits for one of them`;
   if (least === undefined)
     return { text: `${connected}; CONFIG is refused, so min-replicas-to-write could not be checked`, isWarning: true };

@@ -45,13 +45,18 @@ export function isRefusedLogin(error: unknown): boolean {
   return /^(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR invalid password)/.test(replyOf(error));
 }
 
+/** Whether the server answered the question for a database with it. */
+export function isAboutDatabase(error: unknown): boolean {
+  return replyOf(error) !== '' && (error as { command?: { name?: string } }).command?.name === 'select';
+}
+
 /** Whether the server does not know the command at all, or not in the way it is set up. */
 export function isUnknownCommand(error: unknown): boolean {
   return /^ERR (?:unknown command|This instance has cluster support disabled)/i.test(replyOf(error));
 }
 
 /** The text of an error that the server itself answered with; a script's is the one that ended it. */
-function replyOf(error: unknown): string {
+export function replyOf(error: unknown): string {
   if (!(error instanceof Error) || error.name !== 'ReplyError') return '';
   // Before version 7, an error inside a script came wrapped into a sentence.
   return error.message.replace(/^ERR Error running script .*?: -?(?=[A-Z]+ )/, '');

@@ -25,6 +25,17 @@ export async function replicationOf(client: Redis): Promise<Replication | undefi
   }
 }
 
+/** Whether the user may run WAIT; asked for none, it answers at once. */
+export async function mayWait(client: Redis): Promise<boolean> {
+  try {
+    await client.wait(0, 1);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith('NOPERM')) return false;
+    throw error;
+  }
+}
+
 /**
  * Waits until one replica has what was written on this connection, and tells whether it has; without any replica
  * there is nothing to wait for.

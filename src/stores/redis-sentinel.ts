@@ -40,9 +40,11 @@ async function sightingOf(client: Redis, guide: RedisPlace, primary: string): Pr
     ask(client, guide, 'master', primary),
     ask(client, guide, 'sentinels', primary),
   ]);
+  const known = factsOf(master);
   return {
     place: { host, port: Number(port) },
-    epoch: Number(factsOf(master).get('config-epoch') ?? 0),
+    epoch: Number(known.get('config-epoch') ?? 0),
+    isSwitching: BEFORE_SWITCH.has(known.get('failover-state') ?? ''),
     guides: z
       .array(facts)
       .parse(others)
@@ -54,6 +56,14 @@ async function sightingOf(client: Redis, guide: RedisPlace, primary: string): Pr
       }),
   };
 }
+
+/** What a Sentinel that leads a failover says of it, until it names the new primary. */
+const BEFORE_SWITCH: ReadonlySet<string> = new Set([
+  'wait_start',
+  'select_slave',
+  'send_slaveof_noone',
+  'wait_promotion',
+]);
 
 async function ask(client: Redis, guide: RedisPlace, question: string, primary: string): Promise<unknown> {
   try {

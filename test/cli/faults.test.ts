@@ -16,6 +16,12 @@ for (const [what, fault, exitCode, says] of [
     'portcullis: Redis is away; see that the store of the configuration runs, and try again\n',
   ],
   [
+    'a store that fails, and the cure is known',
+    new StoreFault('save', 'Redis is full; raise its maxmemory.', undefined, true),
+    1,
+    'portcullis: Redis is full; raise its maxmemory\n',
+  ],
+  [
     'a defect',
     new TypeError('x is not a function'),
     1,

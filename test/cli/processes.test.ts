@@ -107,6 +107,27 @@ describe('portcullis as a process', () => {
     assert.match(said, /^portcullis: the output could not be written \(ENOSPC/);
   });
 
+  test('a new secret that could not be printed is said to be there, with what replaces it: exit code 1', async () => {
+    await using full = await open('/dev/full', 'w');
+    const broken: Readonly<Record<string, number | 'pipe'>> = { 'a full disk': full.fd, 'no reader': 'pipe' };
+    for (const [what, stdout] of Object.entries(broken))
+      for (const words of [
+        ['create', 'unseen'],
+        ['rotate', 'unseen', '--json'],
+      ]) {
+        if (words[0] === 'create' && stdout === 'pipe') continue;
+        const child = spawn(process.execPath, [MAIN, '--config', scene.configFile, 'keys', ...words], {
+          env: environment(),
+          stdio: ['ignore', stdout, 'pipe'],
+        });
+        child.stdout?.destroy();
+        let said = '';
+        child.stderr!.setEncoding('utf8').on('data', (text: string) => (said += text));
+        assert.deepEqual(await once(child, 'close'), [1, null], what);
+        assert.match(said, /^portcullis: key unseen has a new secret .*keys rotate unseen --grace 0\n$/, what);
+      }
+  });
+
   test('an older Node is told what is needed, before anything is loaded', async () => {
     const pretend = 'data:text/javascript,Object.defineProperty(process,"versions",{value:{node:"20.11.0"}})';
     const child = spawn(process.execPath, ['--import', pretend, MAIN, 'check'], { stdio: ['ignore', 'pipe', 'pipe'] });

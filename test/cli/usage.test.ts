@@ -45,6 +45,7 @@ const MISUSES: readonly (readonly [command: string, says: RegExp])[] = [
   ['schema --yaml', /unknown option '--yaml'/],
   ['serve --port 80', /unknown option '--port'/],
   ['explain', /required option '--path <PATH>' not specified/],
+  ['explain --path / --host [::1', /'\[::1' is invalid\. Write a host name/],
   ['explain --path / --from 010.0.0.1', /'010\.0\.0\.1' is invalid\. Write one address/],
 ];
 

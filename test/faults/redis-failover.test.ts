@@ -2,10 +2,14 @@
 // well, a Cluster's slot moves, and the node that has it dies.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { openStore } from '../../src/stores/open.ts';
 import { eventually } from '../support/acceptance-wait.ts';
+import { storeSettings } from '../support/backings.ts';
+import { keyRecord } from '../support/key-records.ts';
 import { startCluster, type TestCluster } from '../support/redis-cluster.ts';
 import { RedisFaultScene } from '../support/redis-fault-scene.ts';
 import { startSentinels, type TestSentinels } from '../support/redis-sentinel.ts';
+import { tell } from '../support/redis.ts';
 
 const PREFIX = 'portcullis';
 const PROMISED = 'no crash, no unauthorised request, recovery within 2 s of the takeover';
@@ -42,6 +46,54 @@ describe('a gateway behind Sentinels', () => {
       lastsMs: 0,
       heals: () => takenOverFrom(before),
     });
+  });
+
+  it('a failover that an operator asks for while keys change: none that was acknowledged is lost', async (t) => {
+    const before = await servers.primary();
+    const store = await openStore(storeSettings(servers.url, { prefix: PREFIX }));
+    const acknowledged: string[] = [];
+    let refused = 0;
+    let isOver = false;
+    const change = async (): Promise<void> => {
+      for (let at = 0; !isOver; at += 1) {
+        const id = `changed-${at}`;
+        await store.keys.save(keyRecord({ id, secrets: [] }), 0).then(
+          () => acknowledged.push(id),
+          () => (refused += 1),
+        );
+      }
+    };
+    let changing: Promise<void> | undefined;
+    try {
+      await under.endure(t, {
+        promise: 6,
+        tried: 'Sentinel failover, asked for while keys change',
+        promised: `${PROMISED}, no acknowledged change lost`,
+        breaks: async () => {
+          changing = change();
+          await eventually(() => assert.ok(acknowledged.length > 10));
+          await servers.failOver();
+        },
+        lastsMs: 0,
+        heals: () => takenOverFrom(before),
+        meanwhile: async () => {
+          await takenOverFrom(before);
+          const count = acknowledged.length;
+          await eventually(() => assert.ok(acknowledged.length > count), TAKEOVER);
+          isOver = true;
+          await changing;
+          const primary = await servers.primary();
+          const there = await Promise.all(acknowledged.map((id) => tell(primary, 'exists', `{${PREFIX}}:key:${id}`)));
+          const lost = acknowledged.filter((_id, at) => there[at] === 0);
+          assert.deepEqual(lost, []);
+          return `${acknowledged.length} changes acknowledged, none lost; ${refused} refused with the reason`;
+        },
+      });
+    } finally {
+      isOver = true;
+      await changing;
+      await store.close();
+    }
   });
 
   it('the primary is killed', async (t) => {

@@ -90,6 +90,17 @@ describe('the Redis store and its server', { concurrency: true }, () => {
     await assert.rejects(open(redis, { url }), { name: 'UserFault', message: /\+config\|get or \+info/ });
   });
 
+  it('a database that the server does not have, or does not give, is refused, with the cure', async () => {
+    const redis = await serve({ config: { databases: '4', user: 'gateway on >secret ~* &* +@all -select' } });
+    await (await open(redis, { url: `${redis.url}/3` })).ping();
+    await assert.rejects(open(redis, { url: `${redis.url}/4` }), {
+      name: 'UserFault',
+      message: /refuses database 4 \(ERR DB index is out of range\); correct the number in store\.url/,
+    });
+    const url = `${redis.url.replace('//', '//gateway:secret@')}/3`;
+    await assert.rejects(open(redis, { url }), { name: 'UserFault', message: /refuses database 3 .*ACL: \+select/ });
+  });
+
   it('wrong credentials are refused at the start and do not stand in the message', async () => {
     const redis = await serve({ config: { requirepass: 'right' } });
     await assert.rejects(open(redis, { url: redis.url.replace('//', '//:wrong-secret@') }), (error) => {

@@ -73,6 +73,18 @@ describe('what is said of a Redis at the start', { concurrency: true }, () => {
     assert.match(guarded.said.join('\n'), /^info 1 replica is connected.*\(min-replicas-to-write is 1\)/m);
   });
 
+  it('fewer replicas than min-replicas-to-write asks for: no key is served, and why', async () => {
+    const { said } = await start((await serve({ 'min-replicas-to-write': '2' })).url);
+    assert.match(said.join('\n'), /^warn too few replicas are connected \(0, .*is 2\), .*keys get 503; connect more/m);
+  });
+
+  for (const refused of ['role', 'wait'])
+    it(`a user who may not run ${refused}: no change waits for a replica, and why`, async () => {
+      const { url } = await serve({ user: `gateway on >secret ~* &* +@all -${refused}` });
+      const { said } = await start(url.replace('//', '//gateway:secret@'));
+      assert.match(said.join('\n'), /^warn ROLE or WAIT is refused, .*\(ACL: \+role \+wait\)/m);
+    });
+
   it('a server that comes back as it was is said nothing of again', async () => {
     const redis = await serve();
     const { said, store } = await start(redis.url);

@@ -33,6 +33,8 @@ describe('key records in Redis', () => {
     told = [];
   });
 
+  const call = ([name = '', ...words]: readonly string[]): Promise<unknown> => client.call(name, ...words);
+
   const spoiled: Readonly<Record<string, string>> = {
     'no JSON': '{"id":',
     'no object': '[]',
@@ -61,6 +63,44 @@ describe('key records in Redis', () => {
     assert.equal(await store.keys.save(record, 0), 'saved');
     assert.deepEqual(await store.keys.get('billing-job'), record);
   });
+
+  const refusals: Readonly<Record<string, readonly [breaks: string[], heals: string[]]>> = {
+    'the stream of changes is of another type': [
+      ['SET', '{test}:changes', 'x'],
+      ['DEL', '{test}:changes'],
+    ],
+    'the set of ids is of another type': [
+      ['SET', '{test}:ids', 'x'],
+      ['DEL', '{test}:ids'],
+    ],
+    'the set of revoked keys is of another type': [
+      ['SET', '{test}:status:revoked', 'x'],
+      ['DEL', '{test}:status:revoked'],
+    ],
+    'the user may not add to a stream': [
+      ['ACL', 'SETUSER', 'default', '-xadd'],
+      ['ACL', 'SETUSER', 'default', '+xadd'],
+    ],
+    'the user may not add to a set': [
+      ['ACL', 'SETUSER', 'default', '-zadd'],
+      ['ACL', 'SETUSER', 'default', '+zadd'],
+    ],
+  };
+  for (const [what, [breaks, heals]] of Object.entries(refusals))
+    it(`a change that is refused halfway (${what}) leaves the key as it was, and is told when it is made`, async () => {
+      const changed = keyRecord({ revision: 2, status: 'revoked' });
+      await call(breaks);
+      try {
+        await assert.rejects(store.keys.save(changed, 1), { name: 'StoreFault', namesCure: true });
+        assert.deepEqual(await store.keys.get('billing-job'), record);
+      } finally {
+        await call(heals);
+      }
+      const before = await client.xlen('{test}:changes');
+      assert.equal(await store.keys.save(changed, 1), 'saved');
+      assert.equal(await client.xlen('{test}:changes'), before + 1);
+      assert.deepEqual(await store.keys.get('billing-job'), changed);
+    });
 
   it("another key's record under an id is not that key's", async () => {
     await client.set('{test}:key:other', JSON.stringify(record));

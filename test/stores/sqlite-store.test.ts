@@ -90,6 +90,14 @@ describe('the SQLite store', () => {
     db.close();
     await assert.rejects(open('later.db'), { name: 'UserFault', message: /version 2/ });
     await assert.rejects(open('text.db/below.db'), { name: 'UserFault' });
+    await (await open('less.db')).close();
+    const less = new DatabaseSync(dir.file('less.db'));
+    less.exec('DROP TABLE changes');
+    less.close();
+    await assert.rejects(open('less.db'), {
+      name: 'UserFault',
+      message: /no such table: changes.*put the last backup/,
+    });
   });
 
   it('a writer that holds the lock makes operations reject within the timeout, and reads go on', async () => {
