@@ -109,7 +109,12 @@ class Passage extends OpenExchange {
     this.#journey.decided(state, decision);
     if (this.#response.headersSent) return this.#overtaken();
     if (decision.outcome === 'denied') return this.#refuse(decision.denial!, state);
-    this.#pass(state as Admitted, decision);
+    const admitted = state as Admitted;
+    // Behind a denial that `observe` waives no check has run, and this one is never waived; of a body whose length was not
+    // declared some may have come with the head.
+    const bodyBytes = admitted.contentLength ?? this.#request.readableLength;
+    if (bodyBytes > admitted.route.maxBodyBytes) return this.#refuse(deny('body_too_large'), state);
+    this.#pass(admitted, decision);
   }
 
   /** A defect ended it: recorded and given back as every other request, and for Express to answer. */
@@ -253,7 +258,7 @@ function originalOf(request: Request): IncomingMessage {
 /** Counts a body whose length was not declared while the application reads it. */
 function boundUndeclaredBody(request: IncomingMessage, mostBytes: number, onTooLarge: () => void): void {
   const push = request.push.bind(request);
-  let bytes = 0;
+  let bytes = request.readableLength;
   request.push = (chunk: Buffer | null, encoding) => {
     if (bytes > mostBytes) return true;
     bytes += chunk?.length ?? 0;

@@ -187,6 +187,21 @@ describe('ops', { concurrency: true }, () => {
         assert.ok(!Number.isNaN(Date.parse(String(line['time']))) || typeof line['time'] === 'number');
         assert.doesNotMatch(gateway.output(), /secret=1/);
       });
+
+      test('request log: a refusal to HEAD goes without its body, however it is told, and is logged so', async () => {
+        const heads = [
+          'HEAD /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n',
+          `HEAD /${'x'.repeat(40_000)} HTTP/1.1\r\nHost: a\r\n`,
+          'HEAD /open/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n',
+        ];
+        for (const head of heads) {
+          const answer = await RawClient.exchange(gateway.proxyPort, `${head}\r\n`);
+          assert.ok(answer.endsWith('\r\n\r\n'), answer);
+          const requestId = /^x-request-id: (.*)\r$/im.exec(answer)?.[1];
+          const line = await gateway.logLine((each) => each['requestId'] === requestId);
+          assert.deepEqual([line['method'], line['bytesOut']], ['HEAD', 0], answer);
+        }
+      });
     });
   }
 });

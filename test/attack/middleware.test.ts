@@ -7,6 +7,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import express, { type Request, type Response } from 'express';
 import { openManagement } from '../../src/compose/management.ts';
 import { type PortcullisMiddleware, portcullis } from '../../src/express.ts';
@@ -46,6 +47,8 @@ routes:
   api: { path: /api/**, scopes: [api:read] }
   admin: { path: /api/admin/**, scopes: [admin:all] }
   mounted: { path: /mounted/api/**, scopes: [api:read] }
+  small: { path: /api/small, scopes: [api:read], maxBody: 1KiB }
+  watched: { path: /watched, scopes: [admin:all], mode: observe, maxBody: 1KiB }
   late: { path: /late, scopes: [api:read] }
   public: { path: /public/**, access: public }
 `,
@@ -65,6 +68,7 @@ routes:
   });
   app.use('/mounted', express.Router().use('/api', gate, routed).get('/api/admin', give('admin')));
   app.use(gate);
+  app.use(['/api/small', '/watched'], (request, response) => void request.on('end', () => response.json({})).resume());
   app.use('/api', routed);
   app.use(give('other'));
   server = createServer(app).listen(0, '127.0.0.1');
@@ -154,6 +158,26 @@ test('a key beside another Authorization on a public route is not passed on', as
     assert.ok(!raw.join().includes(secret));
   }
 });
+
+for (const [what, path] of [
+  ['that enforces', '/api/small'],
+  ['that observes', '/watched'],
+])
+  test(`a route ${what} has its maxBody, declared or not, with the head or behind it`, async () => {
+    const { port } = server.address() as AddressInfo;
+    const head = `POST ${path} HTTP/1.1\r\nHost: app.test\r\nX-Api-Key: ${secret}\r\nConnection: close\r\n`;
+    const body = 'x'.repeat(1025);
+    const declared = await RawClient.exchange(port, `${head}Content-Length: 1025\r\n\r\n${body}`);
+    assert.match(declared, /^HTTP\/1\.1 413 /);
+    const chunked = `${head}Transfer-Encoding: chunked\r\n\r\n401\r\n${body}\r\n0\r\n\r\n`;
+    for (const cut of [0, head.length + 40, chunked.length - 10]) {
+      const client = await RawClient.open(port, chunked.slice(0, cut));
+      if (cut > 0) await turn();
+      client.write(chunked.slice(cut));
+      assert.match(await client.until('\r\n\r\n'), /^HTTP\/1\.1 413 /, String(cut));
+      client.destroy();
+    }
+  });
 
 test('a request that was answered in front of it meanwhile is recorded, and gives its seat back', async () => {
   const management = await openManagement({ file, env: {}, warn: () => undefined });
