@@ -22,7 +22,7 @@ interface Remembered extends LimitSet {
 }
 
 type Needs = ClientKnown & RouteKnown & CallerKnown;
-/** By route, or by cost where the route has no limits; then by key id, and by address where that counts. */
+/** By route, or by cost where nothing of the route counts but that; then by key id, and by address where that counts. */
 type Generation = Map<Route | number, Map<string, Remembered>>;
 
 /** Places for what was asked for once: four for each set there may be. */
@@ -45,7 +45,7 @@ export class LimitSets {
   of(request: Readonly<Needs>): LimitSet {
     const { caller, route } = request;
     const key = keyOf(request);
-    const among = route.limits.length === 0 ? route.cost : route;
+    const among = route.limits.length === 0 && caller?.plan?.countsRoute !== true ? route.cost : route;
     const known = this.#young.get(among)?.get(key);
     if (known !== undefined && isOf(known, caller)) return known;
     const old = this.#old.get(among)?.get(key);

@@ -64,19 +64,26 @@ export class DataPlane {
     return fault;
   }
 
-  /** Stops accepting, and resolves when every request has ended (true) or `shutdown.timeout` cut the rest. */
+  /** Stops accepting, and resolves when every request has ended (true) or `shutdown.timeout` cut the rest; either way they are recorded. */
   async drain(): Promise<boolean> {
     const deadline = elapsed(this.enforcement.inForce().config.shutdown.timeout);
     const isFinished = await Promise.race([this.#listener.drain().then(() => true), deadline.done.then(() => false)]);
     deadline.cancel();
     await this.#cutTunnels();
     this.#listener.cut();
+    await this.#recorded();
     return isFinished;
   }
 
   async close(): Promise<void> {
     await this.#runtime().upstreams.close();
     await this.enforcement.close();
+  }
+
+  /** The end of a connection is heard of a moment after it, and only then is what was on it recorded. */
+  async #recorded(): Promise<void> {
+    const until = performance.now() + BOUNDS.lastRecordsMs;
+    while (this.enforcement.metrics.inFlight > 0 && performance.now() < until) await elapsed(RECORD_LOOK_MS).done;
   }
 
   /** Open WebSockets are told that the server goes away (RFC 6455 section 7.4.1). */
@@ -87,6 +94,9 @@ export class DataPlane {
     await elapsed(BOUNDS.drainIdleMs).done;
   }
 }
+
+/** Between two looks at whether all is recorded, ms. */
+const RECORD_LOOK_MS = 5;
 
 function upstreamStates(upstreams: Upstreams) {
   return [...upstreams].flatMap((upstream) =>

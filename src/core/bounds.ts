@@ -14,6 +14,8 @@ export const BOUNDS = {
   keepAliveTimeoutMs: 65_000,
   /** A kept-alive client connection that idles while the gateway drains, ms (SPEC section 6). */
   drainIdleMs: 1_000,
+  /** How long a gateway that ends waits until all requests are recorded that have ended or were cut, ms. */
+  lastRecordsMs: 500,
   /** Client connections at once; fewer where the process may not have descriptors enough. */
   connections: 20_000,
   /** Descriptors that neither clients nor upstreams get: of the store, the log, the ops listener, the runtime. */

@@ -92,6 +92,8 @@ export interface Plan {
   readonly limits: readonly Limit[];
   /** Whether one of them counts by address. */
   readonly countsAddress: boolean;
+  /** Whether one of them counts by route. */
+  readonly countsRoute: boolean;
   /** Requests of one key under way at once; null for no bound. */
   readonly concurrency: number | null;
 }

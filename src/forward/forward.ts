@@ -80,6 +80,8 @@ export interface ForwardOwner {
 export interface Underway {
   /** Whether an answer has begun. */
   readonly isAnswering: boolean;
+  /** Bytes of the request's body, or of a tunnel, that were taken so far. */
+  readonly bytesIn: number;
   /**
    * Ends it, upstream too. True: an answer had begun, which was cut so that the client can tell, and the owner is told.
    * False: the client got nothing yet; nothing more is said, and the owner answers.
@@ -196,6 +198,10 @@ class Forwarding implements AnswerSink, ConnectionWatcher, UpstreamRequest, Unde
     return this.#headAt !== null;
   }
 
+  get bytesIn(): number {
+    return this.body?.bytes ?? 0;
+  }
+
   breakOff(): boolean {
     if (!this.isAnswering) this.#stop();
     else if (!this.#isOver) this.#cut(null);
@@ -289,7 +295,7 @@ class Forwarding implements AnswerSink, ConnectionWatcher, UpstreamRequest, Unde
 
   #fail(code: FailureCode, detail: string): void {
     this.#stop();
-    this.#tell({ kind: 'failed', code, bytesIn: this.body?.bytes ?? 0, detail });
+    this.#tell({ kind: 'failed', code, bytesIn: this.bytesIn, detail });
   }
 
   /** The client's side has closed: after a whole answer as it should, or before. */
@@ -311,7 +317,7 @@ class Forwarding implements AnswerSink, ConnectionWatcher, UpstreamRequest, Unde
     this.#tell({
       kind: 'answered',
       status: this.#answer.status,
-      bytesIn: this.body?.bytes ?? 0,
+      bytesIn: this.bytesIn,
       bytesOut: this.#answer.bytes,
       upstreamMs: this.#headAt === null ? null : this.#headAt - this.#startedAt,
       headWrittenAt: this.#headAt,

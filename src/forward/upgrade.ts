@@ -129,6 +129,10 @@ class Upgrading implements HandshakeEvents, Underway {
     return this.#headAt !== null;
   }
 
+  get bytesIn(): number {
+    return this.#leg.bytesIn;
+  }
+
   /** The client of a WebSocket is told that its key or its rights have ended (1008, policy violation). */
   breakOff(): boolean {
     if (!this.isAnswering) {
@@ -157,7 +161,7 @@ class Upgrading implements HandshakeEvents, Underway {
     this.#resolve({
       kind: 'answered',
       status: this.#status,
-      bytesIn: this.#leg.bytesIn,
+      bytesIn: this.bytesIn,
       bytesOut: this.#leg.bytesOut,
       upstreamMs: this.#headAt === null ? null : this.#headAt - this.#startedAt,
       headWrittenAt: this.#headAt,

@@ -16,6 +16,7 @@ import { onceGone } from '../forward/client-gone.ts';
 import { type HeaderRules, outgoingFields, withoutCredential } from '../forward/headers.ts';
 import { accept } from './accept.ts';
 import { answerFields, answerProblem } from './answer.ts';
+import { replaceFields } from './application-fields.ts';
 import { lingerAndClose, mustCloseBehind } from './close-behind.ts';
 import { Journey } from './journey.ts';
 import { peerOf, requestIdOf } from './request-facts.ts';
@@ -61,8 +62,8 @@ export function createMiddleware(options: MiddlewareOptions): RequestHandler {
     const peer = peerOf(request.socket);
     // Nobody is left to answer.
     if (!peer) return void request.socket.destroy();
-    // oxlint-disable-next-line promise/no-callback-in-promise -- how Express is told of a defect
-    new Passage(options, peer, request, response, next).run().catch(next);
+    const passage = new Passage(options, peer, request, response, next);
+    passage.run().catch((defect: unknown) => passage.failed(defect));
   };
 }
 
@@ -76,6 +77,7 @@ class Passage extends OpenExchange {
   readonly #headerRules: HeaderRules;
   readonly #peer: Address;
   readonly #journey: Journey;
+  #release: (() => void) | null = null;
 
   constructor(options: MiddlewareOptions, peer: Address, request: Request, response: Response, next: NextFunction) {
     super();
@@ -100,14 +102,26 @@ class Passage extends OpenExchange {
       this.#journey.beganAtMs,
     );
     if ('code' in state) return this.#refuse(state);
+    const flaw = this.#routingFlaw(state);
+    if (flaw !== null) return this.#refuse(deny('ambiguous_request', { detail: flaw }), state);
     const decision = await this.#options.decide(state);
+    this.#release = state.release;
     this.#journey.decided(state, decision);
+    if (this.#response.headersSent) return this.#overtaken();
     if (decision.outcome === 'denied') return this.#refuse(decision.denial!, state);
-    if (!this.#isMountedAlike(state)) {
-      state.release?.();
-      return this.#refuse(deny('ambiguous_request', { detail: 'mount path' }), state);
-    }
-    this.#pass(state as Admitted, decision);
+    const admitted = state as Admitted;
+    // Behind a denial that `observe` waives no check has run, and this one is never waived; of a body whose length was not
+    // declared some may have come with the head.
+    const bodyBytes = admitted.contentLength ?? this.#request.readableLength;
+    if (bodyBytes > admitted.route.maxBodyBytes) return this.#refuse(deny('body_too_large'), state);
+    this.#pass(admitted, decision);
+  }
+
+  /** A defect ended it: recorded and given back as every other request, and for Express to answer. */
+  failed(defect: unknown): void {
+    this.#journey.refused(deny('internal_error'), 500, 0);
+    this.#end();
+    this.#next(defect);
   }
 
   #pass(admitted: Admitted, { outcome, denial }: Decision): void {
@@ -126,15 +140,14 @@ class Passage extends OpenExchange {
     };
     const target = admitted.target.path + withoutCredential(admitted.target.query, this.#policy.credentials.query);
     request.originalUrl = target;
-    request.url = target.slice(request.baseUrl.length) || '/';
+    const own = target.slice(request.baseUrl.length);
+    request.url = own.startsWith('/') ? own : `/${own}`;
     replaceFields(request, this.#outgoing(admitted));
     const fields = answerFields(admitted.id, admitted);
     for (let at = 0; at < fields.length; at += 2) this.#response.setHeader(fields[at]!, fields[at + 1]!);
     this.#options.open.add(this, admitted);
     const writtenBefore = request.socket.bytesWritten;
     onceGone(this.#request, this.#response, () => {
-      this.#options.open.remove(this);
-      admitted.release?.();
       this.#journey.forwarded({
         kind: 'answered',
         status: this.#response.statusCode,
@@ -143,7 +156,7 @@ class Passage extends OpenExchange {
         clientGone: !this.#response.headersSent,
         headWrittenAt: null,
       });
-      this.#journey.end();
+      this.#end();
     });
     if (admitted.contentLength === null) {
       boundUndeclaredBody(request, admitted.route.maxBodyBytes, () => this.#cutOff(deny('body_too_large')));
@@ -169,6 +182,20 @@ class Passage extends OpenExchange {
     this.admitted?.forgetCredential();
   }
 
+  /** What stands in front of the middleware has answered while the store was asked, as a timeout does: nothing is let through any more. */
+  #overtaken(): void {
+    this.#journey.forwarded({ kind: 'answered', status: this.#response.statusCode, bytesIn: 0 });
+    this.#end();
+  }
+
+  /** Records the request and gives back what it held; the first call counts. */
+  #end(): void {
+    this.#options.open.remove(this);
+    this.#release?.();
+    this.#release = null;
+    this.#journey.end();
+  }
+
   /** Ends a request that the application has already been given. */
   #cutOff(denial: Denial): void {
     if (this.#response.headersSent) this.#response.destroy();
@@ -187,10 +214,16 @@ class Passage extends OpenExchange {
     });
   }
 
-  /** Express matched the mount path against the raw target; the canonical one has to begin with it too. */
-  #isMountedAlike({ target }: RequestState): boolean {
-    const { baseUrl } = this.#request;
-    return baseUrl === '' || target.path === baseUrl || target.path.startsWith(`${baseUrl}/`);
+  /**
+   * Why Express's routers would not go on with the target that is decided about; null where they do. They matched the
+   * mount path against the raw target, with which the canonical one has to begin too. Of an absolute-form target they
+   * keep the authority's length, and cut as much off what they are then given.
+   */
+  #routingFlaw({ target }: RequestState): string | null {
+    const { baseUrl, originalUrl } = this.#request;
+    if (!originalUrl.startsWith('/')) return 'absolute-form target';
+    const isMountedAlike = baseUrl === '' || target.path === baseUrl || target.path.startsWith(`${baseUrl}/`);
+    return isMountedAlike ? null : 'mount path';
   }
 
   #refuse(denial: Denial, state?: RequestState): void {
@@ -204,7 +237,7 @@ class Passage extends OpenExchange {
     const length = state === undefined ? null : state.contentLength;
     const closesBehind = !this.#request.complete && length !== 0 && mustCloseBehind(length);
     this.#journey.refused(denial, answer.status, Buffer.byteLength(answer.body));
-    onceGone(this.#request, this.#response, () => this.#journey.end());
+    onceGone(this.#request, this.#response, () => this.#end());
     this.#response.writeHead(
       answer.status,
       answer.closes || closesBehind ? [...answer.fields, 'Connection', 'close'] : [...answer.fields],
@@ -222,34 +255,10 @@ function originalOf(request: Request): IncomingMessage {
     : Object.create(request, { url: { value: request.originalUrl } });
 }
 
-/** Fields that say how the message is framed, which the application's own parser still needs. */
-const FRAMING = new Set(['host', 'connection', 'content-length', 'transfer-encoding', 'upgrade', 'expect']);
-
-/** Leaves the application with the fields that an upstream would have got, merged as Node merges them. */
-function replaceFields(request: IncomingMessage, outgoing: readonly string[]): void {
-  const received = request.rawHeaders;
-  const framing: string[] = [];
-  const pairs = new Set<string>();
-  for (let at = 0; at < received.length; at += 2) {
-    pairs.add(`${received[at]!.toLowerCase()}: ${received[at + 1]!}`);
-    if (FRAMING.has(received[at]!.toLowerCase())) framing.push(received[at]!, received[at + 1]!);
-  }
-  const kept = new Set<string>();
-  for (let at = 0; at < outgoing.length; at += 2) {
-    const name = outgoing[at]!.toLowerCase();
-    kept.add(name);
-    if (!pairs.has(`${name}: ${outgoing[at + 1]!}`)) request.headers[name] = outgoing[at + 1]!;
-  }
-  for (const name of Object.keys(request.headers)) {
-    if (!FRAMING.has(name) && !kept.has(name)) delete request.headers[name];
-  }
-  received.splice(0, received.length, ...framing, ...outgoing);
-}
-
 /** Counts a body whose length was not declared while the application reads it. */
 function boundUndeclaredBody(request: IncomingMessage, mostBytes: number, onTooLarge: () => void): void {
   const push = request.push.bind(request);
-  let bytes = 0;
+  let bytes = request.readableLength;
   request.push = (chunk: Buffer | null, encoding) => {
     if (bytes > mostBytes) return true;
     bytes += chunk?.length ?? 0;

@@ -70,15 +70,18 @@ export class Journey {
     this.#detail = denial?.detail ?? null;
   }
 
-  /** An answer of ours was given. What was let through stays `allowed` where the upstream then failed. */
-  refused(denial: Denial, status: number, bytesOut: number): void {
+  /**
+   * An answer of ours was given. What was let through stays `allowed` where the upstream then failed.
+   * @param bodyBytes of the answer, which to HEAD goes without its body
+   */
+  refused(denial: Denial, status: number, bodyBytes: number): void {
     if (this.#upstream === null || CLIENTS_FAULT.has(denial.code)) this.#outcome = 'denied';
     this.#reason = denial.reason;
     // What ended an open request has said so already.
     if (this.#denial !== denial) this.#detail = denial.detail ?? null;
     this.#denial = denial;
     this.#status = status;
-    this.#bytesOut = bytesOut;
+    this.#bytesOut = this.method === 'HEAD' ? 0 : bodyBytes;
     this.#overheadMs ??= performance.now() - this.#startedAt;
   }
 
@@ -102,6 +105,11 @@ export class Journey {
     this.#bytesOut = bytesOut ?? 0;
     this.#upstreamMs = upstreamMs ?? null;
     this.#detail ??= detail ?? null;
+  }
+
+  /** So much of its body was read before it was cut short. */
+  received(bytesIn: number): void {
+    this.#bytesIn = bytesIn;
   }
 
   /** Records the request; only the first call counts. */

@@ -16,7 +16,7 @@ export interface Readiness {
 export interface OpsOptions {
   /** Asks the store, within its time-out. Many probes at a time share one question. */
   readonly ready: () => Promise<Readiness>;
-  /** The text of one scrape. */
+  /** The text of one scrape. Many callers at a time share one. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
@@ -30,6 +30,7 @@ export function createOpsServer({ ready, metrics }: OpsOptions): Server {
   app.use(uncached);
 
   const askReady = sharedWhileAsked(ready);
+  const scrape = sharedWhileAsked(metrics);
   const pages: Readonly<Record<string, RequestHandler>> = {
     '/livez': (_request, response) => {
       response.json({ status: 'alive' });
@@ -42,7 +43,7 @@ export function createOpsServer({ ready, metrics }: OpsOptions): Server {
       response.status(isReady ? 200 : 503).json({ status: isReady ? 'ready' : 'unready', checks });
     },
     '/metrics': async (_request, response) => {
-      const { contentType, text } = await metrics();
+      const { contentType, text } = await scrape();
       response.set('Content-Type', contentType).send(text);
     },
   };

@@ -199,6 +199,7 @@ abstract class Exchange extends OpenExchange implements ForwardOwner {
     this.#options.open.remove(this);
     this.#release?.();
     this.#release = null;
+    if (this.isCutShort && this.#underway !== null) this.journey.received(this.#underway.bytesIn);
     this.journey.end();
   }
 
@@ -258,7 +259,7 @@ class HttpExchange extends Exchange implements ResponseOwner {
     const hasUnreadBody = !request.complete && (state?.contentLength ?? null) !== 0;
     const closesBehind = hasUnreadBody && (this.#expectsContinue || mustCloseBehind(state?.contentLength ?? null));
     const isLast = closes || closesBehind || this.isDraining();
-    this.journey.refused(denial, status, request.method === 'HEAD' ? 0 : Buffer.byteLength(body));
+    this.journey.refused(denial, status, Buffer.byteLength(body));
     onceGone(request, response, () => this.end());
     response.writeHead(status, isLast ? [...fields, 'Connection', 'close'] : [...fields]);
     if (closesBehind) response.outliveAnswer();

@@ -7,7 +7,16 @@ export function compilePlans(config: Config): ReadonlyMap<string, Plan> {
   return new Map(
     Object.entries(config.plans).map(([name, plan]) => {
       const limits = compileLimits(`plan/${name}`, plan.limits);
-      return [name, { name, limits, countsAddress: limits.some(byAddress), concurrency: plan.concurrency ?? null }];
+      return [
+        name,
+        {
+          name,
+          limits,
+          countsAddress: limits.some(byAddress),
+          countsRoute: limits.some(({ by }) => by === 'route'),
+          concurrency: plan.concurrency ?? null,
+        },
+      ];
     }),
   );
 }

@@ -109,6 +109,11 @@ export class Metrics implements Recorder {
     }
   }
 
+  /** Requests that have been accepted and have not ended. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
   /** Told of every store operation; what the last one was like is `portcullis_store_up`. */
   readonly storeObserver: StoreObserver = (operation, durationMs, isFault) => {
     const slot = this.#operations.learn(operation, STORE_OPERATIONS);

@@ -179,6 +179,8 @@ for (const kind of STORE_KINDS)
       await eventually(() => assert.equal(linesFor(record.id).length, 2));
       for (const line of linesFor(record.id))
         assert.deepEqual([line['status'], line['outcome'], line['reason']], [401, 'denied', 'revoked']);
+      const bytesIn = linesFor(record.id).map((line) => line['bytesIn']);
+      assert.deepEqual(new Set(bytesIn), new Set([0, 5]), 'what was read of the upload');
     });
 
     test('an answer that ends with its connection is cut by a reset, so that it does not look whole', async () => {

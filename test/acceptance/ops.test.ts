@@ -5,13 +5,14 @@ import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { Connection, requestBytes, send } from '../support/acceptance-http.ts';
+import { Connection, HANDSHAKE, requestBytes, send } from '../support/acceptance-http.ts';
 import { readScrape } from '../support/acceptance-metrics.ts';
 import { Scene } from '../support/acceptance-scene.ts';
 import { STORE_KINDS } from '../support/acceptance-store.ts';
 import type { Upstream } from '../support/acceptance-upstream.ts';
 import { eventually, inTime } from '../support/acceptance-wait.ts';
 import { startGateway, type GatewayProcess, type Settings } from '../support/gateway-process.ts';
+import { RawClient } from '../support/raw-client.ts';
 
 const key = 'an-imported-key-of-anyone';
 const asAnyone = { 'X-Api-Key': key };
@@ -186,6 +187,21 @@ describe('ops', { concurrency: true }, () => {
         assert.ok(!Number.isNaN(Date.parse(String(line['time']))) || typeof line['time'] === 'number');
         assert.doesNotMatch(gateway.output(), /secret=1/);
       });
+
+      test('request log: a refusal to HEAD goes without its body, however it is told, and is logged so', async () => {
+        const heads = [
+          'HEAD /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n',
+          `HEAD /${'x'.repeat(40_000)} HTTP/1.1\r\nHost: a\r\n`,
+          'HEAD /open/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n',
+        ];
+        for (const head of heads) {
+          const answer = await RawClient.exchange(gateway.proxyPort, `${head}\r\n`);
+          assert.ok(answer.endsWith('\r\n\r\n'), answer);
+          const requestId = /^x-request-id: (.*)\r$/im.exec(answer)?.[1];
+          const line = await gateway.logLine((each) => each['requestId'] === requestId);
+          assert.deepEqual([line['method'], line['bytesOut']], ['HEAD', 0], answer);
+        }
+      });
     });
   }
 });
@@ -278,6 +294,35 @@ describe('the end of a gateway', () => {
     await inTime(gateway.exited, 'the exit', 3000);
     await inTime(socket.closed, 'the end of the WebSocket');
   });
+
+  for (const workers of [1, 2])
+    test(`what is cut at shutdown.timeout is recorded, once each, by ${workers} of its processes`, async () => {
+      const open = { upstream: 'app', access: 'public' };
+      const routes = {
+        open: { ...open, path: '/open/**' },
+        socket: { ...open, path: '/socket', upgrade: ['websocket'] },
+      };
+      const gateway = await scene.gateway(settings(app, { workers, routes, shutdown: { timeout: '500ms' } }));
+      const held = await Connection.open(gateway.proxyPort);
+      held.write(requestBytes({ target: '/open/hold' }));
+      await eventually(() => assert.equal(app.held.length, 1));
+      // Clients that do not end their side: they are cut, and nothing is heard of them but that.
+      const sockets = await Promise.all(
+        Array.from({ length: 5 }, () =>
+          RawClient.open(gateway.proxyPort, requestBytes({ target: '/socket', headers: HANDSHAKE })),
+        ),
+      );
+      for (const socket of sockets) await socket.until(' 101 ');
+      gateway.signal('SIGTERM');
+      assert.equal((await inTime(gateway.exited, 'the exit', 5000)).code, 1);
+      const lines = gateway.log
+        .filter(({ msg }) => msg === 'request')
+        .map(({ path, status }) => `${String(path)} ${String(status)}`);
+      assert.deepEqual(lines.sort(), ['/open/hold 499', ...sockets.map(() => '/socket 101')]);
+      for (const socket of sockets) socket.destroy();
+      held.destroy();
+      app.release();
+    });
 });
 
 describe('what a gateway says', () => {

@@ -21,7 +21,13 @@ const caller = (keyId: string, limits: readonly Limit[] = [], owner: string | nu
   ({
     keyId,
     owner,
-    plan: { name: 'free', limits, countsAddress: countsAddress(limits), concurrency: null },
+    plan: {
+      name: 'free',
+      limits,
+      countsAddress: countsAddress(limits),
+      countsRoute: limits.some(({ by }) => by === 'route'),
+      concurrency: null,
+    },
   }) as unknown as Caller;
 const request = (of: { route: Route; caller?: Caller; from?: string }) => ({
   route: of.route,
@@ -79,6 +85,16 @@ test('requests alike get the same set from the second on; another caller, route 
   assert.equal(sets.of(request({ route: stock, caller: ann })), here);
   assert.notEqual(sets.of(request({ route: stock, caller: ann, from: '192.0.2.9' })), here);
   assert.notEqual(sets.of(request({ route: stock, caller: bob })), here);
+});
+
+test("a plan's limit by route counts each route apart, also among routes without limits of their own", () => {
+  const sets = new LimitSets();
+  const ann = caller('ann', [limit('each', 'route')]);
+  const [orders, stock] = [route('orders', []), route('stock', [])];
+  for (let times = 0; times < 3; times++) {
+    assert.deepEqual(ids(sets.of(request({ route: orders, caller: ann }))), ['scope/each/route/orders']);
+    assert.deepEqual(ids(sets.of(request({ route: stock, caller: ann }))), ['scope/each/route/stock']);
+  }
 });
 
 test('a caller whose record has changed gets a set anew, also where the address counts', () => {

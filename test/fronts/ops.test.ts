@@ -92,6 +92,25 @@ describe('the ops listener', () => {
     assert.equal(asked, together + 1);
   });
 
+  it('makes one text for scrapes that come together, and another one afterwards', async () => {
+    const { promise, resolve } = Promise.withResolvers<Awaited<ReturnType<typeof scrape>>>();
+    let made = 0;
+    scrape = () => {
+      made++;
+      return promise;
+    };
+    const answered = Promise.all(Array.from({ length: 20 }, () => fetchStatus('/metrics')));
+    while (made === 0) await new Promise(setImmediate);
+    await fetchStatus('/livez');
+    resolve({ contentType: 'text/plain', text: 'one' });
+    assert.deepEqual(await answered, Array(20).fill(200));
+    const together = made;
+    assert.ok(together < 20);
+    await fetchStatus('/metrics');
+    assert.equal(made, together + 1);
+    scrape = () => metrics.scrape();
+  });
+
   it('answers /metrics as Prometheus text', async () => {
     const answer = await supertest(server).get('/metrics').expect(200);
     assert.match(answer.headers['content-type']!, /^text\/plain; version=0\.0\.4; charset=utf-8$/);
