@@ -1,10 +1,9 @@
 // The guard's memory: failed attempts by source prefix, counted before any look-up and shared through the
 // store, and which sources recently showed a good key.
-import { BoundedMap } from '../core/bounded-map.ts';
-import { BOUNDS } from '../core/bounds.ts';
 import type { GuardRule } from '../core/policy.ts';
 import type { AttemptCounter, Clock } from '../core/ports.ts';
 import { type GuardNews, type GuardTeller, NOBODY } from './guard-news.ts';
+import { SourceCounts, SourceTimes } from './source-times.ts';
 
 /** How long a source is to be refused, ms; 0 where it may go on. */
 export type RefusalMs = number;
@@ -19,10 +18,10 @@ export class AddressGuard {
   #shared: AttemptCounter;
   readonly #now: Clock;
   readonly #others: GuardTeller;
-  readonly #blockedUntil = new BoundedMap<number>(BOUNDS.guardSources);
-  readonly #goodUntil = new BoundedMap<number>(BOUNDS.guardSources);
-  readonly #goodToldAt = new BoundedMap<number>(BOUNDS.guardSources);
-  readonly #failures = new BoundedMap<{ count: number; until: number }>(BOUNDS.guardSources);
+  readonly #blockedUntil = new SourceTimes();
+  readonly #goodUntil = new SourceTimes();
+  readonly #goodToldAt = new SourceTimes();
+  readonly #failures = new SourceCounts();
   /** Look-ups under way by source; each may yet turn out to be no failure. */
   readonly #pending = new Map<string, Set<Promise<void>>>();
   /** Sources that are on their way to be blocked. */
@@ -63,12 +62,12 @@ export class AddressGuard {
   /** How long the source is still blocked, ms; 0 if it is not. Asks nobody. */
   blockedForMs(source: string): RefusalMs {
     const until = this.#blockedUntil.get(source);
-    return until === undefined ? 0 : Math.max(0, until - this.#now());
+    return until === Number.NEGATIVE_INFINITY ? 0 : Math.max(0, until - this.#now());
   }
 
   /** Whether a good key came from the source lately: then others' failures do not block it. */
   isKnownGood(source: string): boolean {
-    return (this.#goodUntil.get(source) ?? -Infinity) > this.#now();
+    return this.#goodUntil.get(source) > this.#now();
   }
 
   /** Notes a good key. */
@@ -76,8 +75,7 @@ export class AddressGuard {
     const now = this.#now();
     // Refreshed at most once a second: this is on every request's way.
     const until = now + this.#rule.blockMs;
-    const known = this.#goodUntil.get(source) ?? -Infinity;
-    if (known >= until - 1_000) return;
+    if (this.#goodUntil.get(source) >= until - 1_000) return;
     this.#goodUntil.set(source, until);
     this.#tellPassed(source, now);
   }
@@ -156,32 +154,27 @@ export class AddressGuard {
   }
 
   #count(source: string, failures = 1): number {
-    const now = this.#now();
-    const window = this.#failures.get(source);
-    if (window && window.until > now) return (window.count += failures);
-    this.#failures.set(source, { count: failures, until: now + this.#rule.perMs });
-    return failures;
+    return this.#failures.add(source, failures, this.#now(), this.#rule.perMs);
   }
 
   /** Twice in the time that it is believed. */
   #tellPassed(source: string, now: number): void {
     const { blockMs } = this.#rule;
-    if ((this.#goodToldAt.get(source) ?? -Infinity) > now - blockMs / 2) return;
+    if (this.#goodToldAt.get(source) > now - blockMs / 2) return;
     this.#goodToldAt.set(source, now);
     this.#others.passed(source);
     void this.#shared.vouch(source, blockMs).catch(() => undefined);
   }
 
   async #forgive(source: string): Promise<void> {
-    const window = this.#failures.get(source);
-    if (window && window.count > 0) window.count--;
+    this.#failures.takeBack(source);
     await this.#shared.forgive(source);
   }
 
   /** Blocks the source once it has had its failures; those still being looked up are not counted. */
   async #blockBehind(source: string, counted: number): Promise<void> {
     const undecided = this.#pending.get(source)?.size ?? 0;
-    const failures = Math.max(counted, (this.#failures.get(source)?.count ?? 0) - undecided);
+    const failures = Math.max(counted, this.#failures.get(source) - undecided);
     if (failures >= this.#rule.failures) await this.#block(source);
   }
 
