@@ -116,17 +116,26 @@ export class RecentTexts {
   }
 }
 
-/** The text that is asked for at the moment. */
+/** The text that is asked for at the moment: of one request several tables are asked in turn. */
 const packed = new Int32Array(TEXT_WORDS);
+let packedText = '';
 
 function pack(text: string): void {
+  if (text === packedText) return;
   const { length } = text;
   if (length > TEXT_BYTES) throw new RangeError(`a text of ${length} characters is longer than ${TEXT_BYTES}`);
-  for (let word = 0, at = 0; word < TEXT_WORDS; word++, at += 4) {
-    let bytes = 0;
-    for (let end = Math.min(at + 4, length), byte = at; byte < end; byte++) {
-      bytes |= text.charCodeAt(byte) << (8 * (byte - at));
-    }
-    packed[word] = bytes;
+  let at = 0;
+  let word = 0;
+  for (; at + 4 <= length; at += 4) {
+    packed[word++] =
+      text.charCodeAt(at) |
+      (text.charCodeAt(at + 1) << 8) |
+      (text.charCodeAt(at + 2) << 16) |
+      (text.charCodeAt(at + 3) << 24);
   }
+  let rest = 0;
+  for (let shift = 0; at < length; shift += 8) rest |= text.charCodeAt(at++) << shift;
+  if (word < TEXT_WORDS) packed[word++] = rest;
+  while (word < TEXT_WORDS) packed[word++] = 0;
+  packedText = text;
 }
