@@ -3,6 +3,7 @@
 import type { GuardRule } from '../core/policy.ts';
 import type { AttemptCounter, Clock } from '../core/ports.ts';
 import { type GuardNews, type GuardTeller, NOBODY } from './guard-news.ts';
+import { SourceLookUps } from './source-look-ups.ts';
 import { SourceCounts, SourceTimes } from './source-times.ts';
 
 /** How long a source is to be refused, ms; 0 where it may go on. */
@@ -23,7 +24,7 @@ export class AddressGuard {
   readonly #goodToldAt = new SourceTimes();
   readonly #failures = new SourceCounts();
   /** Look-ups under way by source; each may yet turn out to be no failure. */
-  readonly #pending = new Map<string, Set<Promise<void>>>();
+  readonly #pending = new SourceLookUps();
   /** Sources that are on their way to be blocked. */
   readonly #blocking = new Map<string, Promise<RefusalMs>>();
 
@@ -49,7 +50,7 @@ export class AddressGuard {
     for (const source of passed) this.#goodUntil.set(source, this.#now() + this.#rule.blockMs);
     for (const [source, forMs] of blocked) if (!this.isKnownGood(source)) this.#blockLocally(source, forMs);
     for (const [source, count] of failed) {
-      const undecided = this.#pending.get(source)?.size ?? 0;
+      const undecided = this.#pending.count(source);
       if (this.#count(source, count) - undecided >= this.#rule.failures) void this.#block(source);
     }
   }
@@ -104,7 +105,7 @@ export class AddressGuard {
    */
   async attempt<T>(source: string, lookUp: () => Promise<T>, isGood: (found: T) => boolean): Promise<Attempt<T>> {
     for (let looks = 0; ;) {
-      const undecided = this.#pending.get(source)?.size ?? 0;
+      const undecided = this.#pending.count(source);
       const own = this.#count(source);
       const { attempts, blockedMs } = await this.#shared.count(source);
       const count = Math.max(own, attempts);
@@ -121,26 +122,20 @@ export class AddressGuard {
       if (blockedMs > 0) this.#blockLocally(source, blockedMs);
       const refusedMs = this.blockedForMs(source);
       if (refusedMs > 0) return { found: undefined, refusedMs };
-      const pending = this.#pending.get(source);
-      if (!pending && looks >= LOOKS_AT_OTHERS) return { found: undefined, refusedMs: await this.#block(source) };
+      const someSettled = this.#pending.nextEnd(source);
+      if (!someSettled && looks >= LOOKS_AT_OTHERS) return { found: undefined, refusedMs: await this.#block(source) };
       // Some of those counted are still being looked up, here or by others: a crowd of good keys behind one
       // address is no attack.
-      const someSettled = pending ? Promise.race(pending) : elapsed(LOOK_AGAIN_MS);
+      const pause = someSettled ?? elapsed(LOOK_AGAIN_MS);
       await this.#forgive(source);
-      await someSettled;
-      if (!pending) looks++;
+      await pause;
+      if (!someSettled) looks++;
     }
   }
 
   async #lookUp<T>(source: string, lookUp: () => Promise<T>, isGood: (found: T) => boolean): Promise<T> {
-    const settled = Promise.withResolvers<void>();
-    const pending = this.#pending.get(source) ?? new Set();
-    this.#pending.set(source, pending.add(settled.promise));
-    const settle = () => {
-      pending.delete(settled.promise);
-      if (pending.size === 0 && this.#pending.get(source) === pending) this.#pending.delete(source);
-      settled.resolve();
-    };
+    this.#pending.begin(source);
+    const settle = () => this.#pending.end(source);
     let isForgiven = true;
     try {
       const found = await lookUp();
@@ -173,7 +168,7 @@ export class AddressGuard {
 
   /** Blocks the source once it has had its failures; those still being looked up are not counted. */
   async #blockBehind(source: string, counted: number): Promise<void> {
-    const undecided = this.#pending.get(source)?.size ?? 0;
+    const undecided = this.#pending.count(source);
     const failures = Math.max(counted, this.#failures.get(source) - undecided);
     if (failures >= this.#rule.failures) await this.#block(source);
   }
