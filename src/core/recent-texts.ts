@@ -3,8 +3,8 @@
 // text stands in arrays of whoever asks, at the number that it has here.
 import { randomFillSync } from 'node:crypto';
 
-/** The longest text, characters of one byte each: the /64 of an IPv6 address takes 19. */
-const TEXT_BYTES = 20;
+/** The longest text, characters of one byte each: the /64 of an IPv6 address takes 19, and 21 with `%2F`. */
+const TEXT_BYTES = 24;
 const TEXT_WORDS = TEXT_BYTES / 4;
 /** No slot. */
 const NONE = -1;
