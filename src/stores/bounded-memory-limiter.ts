@@ -11,35 +11,32 @@ export class BoundedMemoryLimiter extends RateLimiterCompatibleAbstract {
   override execEvenly = false;
   readonly #limit: number;
   readonly #durationMs: number;
-  readonly #sources: RecentTexts;
-  readonly #points: Int32Array;
-  /** By a clock that nobody sets, ms. */
-  readonly #ends: Float64Array;
+  readonly #most: number;
+  /** Made when they are needed: with a store that answers they never are. */
+  #tables: Tables | undefined;
 
   /** @param options points a source has for `duration`, seconds */
   constructor(options: { readonly points: number; readonly duration: number }, most: number) {
     super();
     this.#limit = options.points;
     this.#durationMs = options.duration * 1_000;
-    this.#sources = new RecentTexts(most);
-    this.#points = new Int32Array(most);
-    this.#ends = new Float64Array(most);
+    this.#most = most;
   }
 
   override async penalty(source: string, points = 1): Promise<RateLimiterRes> {
-    const slot = this.#find(source);
+    const { tables, slot } = this.#find(source);
     if (slot === -1) return this.#set(source, points, this.#durationMs);
-    this.#sources.set(source);
-    this.#points[slot]! += points;
-    return this.#result(slot);
+    tables.sources.set(source);
+    tables.points[slot]! += points;
+    return this.#result(tables, slot);
   }
 
   /** Takes points back; never below none. */
   override async reward(source: string, points = 1): Promise<RateLimiterRes> {
-    const slot = this.#find(source);
+    const { tables, slot } = this.#find(source);
     if (slot === -1) return new RateLimiterRes(this.#limit, 0, 0, false);
-    this.#points[slot] = Math.max(0, this.#points[slot]! - points);
-    return this.#result(slot);
+    tables.points[slot] = Math.max(0, tables.points[slot]! - points);
+    return this.#result(tables, slot);
   }
 
   override async block(source: string, seconds: number): Promise<RateLimiterRes> {
@@ -47,29 +44,45 @@ export class BoundedMemoryLimiter extends RateLimiterCompatibleAbstract {
   }
 
   override async get(source: string): Promise<RateLimiterRes | null> {
-    const slot = this.#find(source);
-    return slot === -1 ? null : this.#result(slot);
+    if (!this.#tables) return null;
+    const { tables, slot } = this.#find(source);
+    return slot === -1 ? null : this.#result(tables, slot);
   }
 
   /** The slot of a source whose time is not over; else -1. */
-  #find(source: string): number {
-    const slot = this.#sources.find(source);
-    return slot !== -1 && this.#leftMs(slot) > 0 ? slot : -1;
+  #find(source: string): { readonly tables: Tables; readonly slot: number } {
+    const tables = (this.#tables ??= new Tables(this.#most));
+    const slot = tables.sources.find(source);
+    return { tables, slot: slot !== -1 && leftMs(tables, slot) > 0 ? slot : -1 };
   }
 
   #set(source: string, points: number, lastsMs: number): RateLimiterRes {
-    const slot = this.#sources.set(source);
-    this.#points[slot] = points;
-    this.#ends[slot] = performance.now() + lastsMs;
-    return this.#result(slot);
+    const tables = (this.#tables ??= new Tables(this.#most));
+    const slot = tables.sources.set(source);
+    tables.points[slot] = points;
+    tables.ends[slot] = performance.now() + lastsMs;
+    return this.#result(tables, slot);
   }
 
-  #result(slot: number): RateLimiterRes {
-    const points = this.#points[slot]!;
-    return new RateLimiterRes(Math.max(0, this.#limit - points), this.#leftMs(slot), points, false);
+  #result(tables: Tables, slot: number): RateLimiterRes {
+    const points = tables.points[slot]!;
+    return new RateLimiterRes(Math.max(0, this.#limit - points), leftMs(tables, slot), points, false);
   }
+}
 
-  #leftMs(slot: number): number {
-    return this.#ends[slot]! - performance.now();
+class Tables {
+  readonly sources: RecentTexts;
+  readonly points: Int32Array;
+  /** By a clock that nobody sets, ms. */
+  readonly ends: Float64Array;
+
+  constructor(most: number) {
+    this.sources = new RecentTexts(most);
+    this.points = new Int32Array(most);
+    this.ends = new Float64Array(most);
   }
+}
+
+function leftMs({ ends }: Tables, slot: number): number {
+  return ends[slot]! - performance.now();
 }
