@@ -8,6 +8,7 @@ export const GATEWAY_ENV = {
   ...process.env,
   BENCH_PEPPER: 'the pepper of the benchmark, which keeps nothing secret',
   MALLOC_ARENA_MAX: '1',
+  MALLOC_TRIM_THRESHOLD_: '1048576',
 };
 
 interface Places {

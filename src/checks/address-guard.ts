@@ -1,10 +1,10 @@
 // The guard's memory: failed attempts by source prefix, counted before any look-up and shared through the
 // store, and which sources recently showed a good key.
-import { BoundedMap } from '../core/bounded-map.ts';
-import { BOUNDS } from '../core/bounds.ts';
 import type { GuardRule } from '../core/policy.ts';
 import type { AttemptCounter, Clock } from '../core/ports.ts';
 import { type GuardNews, type GuardTeller, NOBODY } from './guard-news.ts';
+import { SourceLookUps } from './source-look-ups.ts';
+import { SourceCounts, SourceTimes } from './source-times.ts';
 
 /** How long a source is to be refused, ms; 0 where it may go on. */
 export type RefusalMs = number;
@@ -19,12 +19,12 @@ export class AddressGuard {
   #shared: AttemptCounter;
   readonly #now: Clock;
   readonly #others: GuardTeller;
-  readonly #blockedUntil = new BoundedMap<number>(BOUNDS.guardSources);
-  readonly #goodUntil = new BoundedMap<number>(BOUNDS.guardSources);
-  readonly #goodToldAt = new BoundedMap<number>(BOUNDS.guardSources);
-  readonly #failures = new BoundedMap<{ count: number; until: number }>(BOUNDS.guardSources);
+  readonly #blockedUntil = new SourceTimes();
+  readonly #goodUntil = new SourceTimes();
+  readonly #goodToldAt = new SourceTimes();
+  readonly #failures = new SourceCounts();
   /** Look-ups under way by source; each may yet turn out to be no failure. */
-  readonly #pending = new Map<string, Set<Promise<void>>>();
+  readonly #pending = new SourceLookUps();
   /** Sources that are on their way to be blocked. */
   readonly #blocking = new Map<string, Promise<RefusalMs>>();
 
@@ -50,7 +50,7 @@ export class AddressGuard {
     for (const source of passed) this.#goodUntil.set(source, this.#now() + this.#rule.blockMs);
     for (const [source, forMs] of blocked) if (!this.isKnownGood(source)) this.#blockLocally(source, forMs);
     for (const [source, count] of failed) {
-      const undecided = this.#pending.get(source)?.size ?? 0;
+      const undecided = this.#pending.count(source);
       if (this.#count(source, count) - undecided >= this.#rule.failures) void this.#block(source);
     }
   }
@@ -63,12 +63,12 @@ export class AddressGuard {
   /** How long the source is still blocked, ms; 0 if it is not. Asks nobody. */
   blockedForMs(source: string): RefusalMs {
     const until = this.#blockedUntil.get(source);
-    return until === undefined ? 0 : Math.max(0, until - this.#now());
+    return until === Number.NEGATIVE_INFINITY ? 0 : Math.max(0, until - this.#now());
   }
 
   /** Whether a good key came from the source lately: then others' failures do not block it. */
   isKnownGood(source: string): boolean {
-    return (this.#goodUntil.get(source) ?? -Infinity) > this.#now();
+    return this.#goodUntil.get(source) > this.#now();
   }
 
   /** Notes a good key. */
@@ -76,8 +76,7 @@ export class AddressGuard {
     const now = this.#now();
     // Refreshed at most once a second: this is on every request's way.
     const until = now + this.#rule.blockMs;
-    const known = this.#goodUntil.get(source) ?? -Infinity;
-    if (known >= until - 1_000) return;
+    if (this.#goodUntil.get(source) >= until - 1_000) return;
     this.#goodUntil.set(source, until);
     this.#tellPassed(source, now);
   }
@@ -106,7 +105,7 @@ export class AddressGuard {
    */
   async attempt<T>(source: string, lookUp: () => Promise<T>, isGood: (found: T) => boolean): Promise<Attempt<T>> {
     for (let looks = 0; ;) {
-      const undecided = this.#pending.get(source)?.size ?? 0;
+      const undecided = this.#pending.count(source);
       const own = this.#count(source);
       const { attempts, blockedMs } = await this.#shared.count(source);
       const count = Math.max(own, attempts);
@@ -123,26 +122,20 @@ export class AddressGuard {
       if (blockedMs > 0) this.#blockLocally(source, blockedMs);
       const refusedMs = this.blockedForMs(source);
       if (refusedMs > 0) return { found: undefined, refusedMs };
-      const pending = this.#pending.get(source);
-      if (!pending && looks >= LOOKS_AT_OTHERS) return { found: undefined, refusedMs: await this.#block(source) };
+      const someSettled = this.#pending.nextEnd(source);
+      if (!someSettled && looks >= LOOKS_AT_OTHERS) return { found: undefined, refusedMs: await this.#block(source) };
       // Some of those counted are still being looked up, here or by others: a crowd of good keys behind one
       // address is no attack.
-      const someSettled = pending ? Promise.race(pending) : elapsed(LOOK_AGAIN_MS);
+      const pause = someSettled ?? elapsed(LOOK_AGAIN_MS);
       await this.#forgive(source);
-      await someSettled;
-      if (!pending) looks++;
+      await pause;
+      if (!someSettled) looks++;
     }
   }
 
   async #lookUp<T>(source: string, lookUp: () => Promise<T>, isGood: (found: T) => boolean): Promise<T> {
-    const settled = Promise.withResolvers<void>();
-    const pending = this.#pending.get(source) ?? new Set();
-    this.#pending.set(source, pending.add(settled.promise));
-    const settle = () => {
-      pending.delete(settled.promise);
-      if (pending.size === 0 && this.#pending.get(source) === pending) this.#pending.delete(source);
-      settled.resolve();
-    };
+    this.#pending.begin(source);
+    const settle = () => this.#pending.end(source);
     let isForgiven = true;
     try {
       const found = await lookUp();
@@ -156,32 +149,27 @@ export class AddressGuard {
   }
 
   #count(source: string, failures = 1): number {
-    const now = this.#now();
-    const window = this.#failures.get(source);
-    if (window && window.until > now) return (window.count += failures);
-    this.#failures.set(source, { count: failures, until: now + this.#rule.perMs });
-    return failures;
+    return this.#failures.add(source, failures, this.#now(), this.#rule.perMs);
   }
 
   /** Twice in the time that it is believed. */
   #tellPassed(source: string, now: number): void {
     const { blockMs } = this.#rule;
-    if ((this.#goodToldAt.get(source) ?? -Infinity) > now - blockMs / 2) return;
+    if (this.#goodToldAt.get(source) > now - blockMs / 2) return;
     this.#goodToldAt.set(source, now);
     this.#others.passed(source);
     void this.#shared.vouch(source, blockMs).catch(() => undefined);
   }
 
   async #forgive(source: string): Promise<void> {
-    const window = this.#failures.get(source);
-    if (window && window.count > 0) window.count--;
+    this.#failures.takeBack(source);
     await this.#shared.forgive(source);
   }
 
   /** Blocks the source once it has had its failures; those still being looked up are not counted. */
   async #blockBehind(source: string, counted: number): Promise<void> {
-    const undecided = this.#pending.get(source)?.size ?? 0;
-    const failures = Math.max(counted, (this.#failures.get(source)?.count ?? 0) - undecided);
+    const undecided = this.#pending.count(source);
+    const failures = Math.max(counted, this.#failures.get(source) - undecided);
     if (failures >= this.#rule.failures) await this.#block(source);
   }
 

@@ -4,7 +4,7 @@
 import {
   type IRateLimiterOptions,
   RateLimiterRedis,
-  type RateLimiterAbstract,
+  type RateLimiterLike,
   type RateLimiterRes,
 } from 'rate-limiter-flexible';
 import type { Redis } from 'ioredis';
@@ -46,7 +46,7 @@ export function redisAttempts(
   const insurance = memoryLimiters(options);
   const script = countScript(names);
   const shared = { storeClient: client, rejectIfRedisNotReady: true, customIncrTtlLuaScript: script };
-  const limiter = (own: IRateLimiterOptions, keyPrefix: string, insuranceLimiter: RateLimiterAbstract) =>
+  const limiter = (own: IRateLimiterOptions, keyPrefix: string, insuranceLimiter: RateLimiterLike) =>
     new RateLimiterRedis({ ...shared, ...own, keyPrefix, insuranceLimiter });
   const limiters = {
     counts: limiter(countOptions(options), names.attempts, insurance.counts),
@@ -92,9 +92,9 @@ return {count, redis.call('PTTL', KEYS[1])}
 }
 
 interface Limiters {
-  readonly counts: RateLimiterAbstract;
-  readonly blocks: RateLimiterAbstract;
-  readonly vouched: RateLimiterAbstract;
+  readonly counts: RateLimiterLike;
+  readonly blocks: RateLimiterLike;
+  readonly vouched: RateLimiterLike;
 }
 
 type Run = <T>(work: () => Promise<T>) => Promise<T>;

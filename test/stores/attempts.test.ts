@@ -76,4 +76,27 @@ describe('attempts counted in the process', () => {
     await limiter.block('e', 60);
     assert.equal(await limiter.get('c'), null);
   });
+
+  it('points that are taken back fall to none and no further', async () => {
+    const limiter = new BoundedMemoryLimiter({ points: 1, duration: 60 }, 3);
+    assert.equal((await limiter.reward('a')).consumedPoints, 0);
+    assert.equal((await limiter.penalty('a')).consumedPoints, 1);
+    for (let times = 0; times < 2; times++) assert.equal((await limiter.reward('a')).consumedPoints, 0);
+    assert.equal((await limiter.penalty('a')).consumedPoints, 1);
+  });
+
+  it('a count ends with its window and a block with its time', async (t) => {
+    let nowMs = 1_000;
+    t.mock.method(performance, 'now', () => nowMs);
+    const limiter = new BoundedMemoryLimiter({ points: 1, duration: 60 }, 3);
+    await limiter.penalty('a');
+    await limiter.block('b', 300);
+    nowMs += 59_000;
+    const { consumedPoints, msBeforeNext } = await limiter.penalty('a');
+    assert.deepEqual([consumedPoints, msBeforeNext], [2, 1_000]);
+    nowMs += 1_000;
+    assert.equal(await limiter.get('a'), null);
+    assert.equal((await limiter.penalty('a')).consumedPoints, 1);
+    assert.equal((await limiter.get('b'))?.msBeforeNext, 240_000);
+  });
 });
