@@ -1,12 +1,12 @@
 // Which route answers: what no route matches is denied.
 import { type Check, deny } from '../core/decision.ts';
+import type { RouteMatch, RouteTable } from '../core/policy.ts';
 import type { Accepted, RouteKnown } from '../core/request.ts';
 import { fieldValues } from '../core/fields.ts';
 import { hostName } from '../core/host-port.ts';
 
 export const matchRoute: Check<Accepted, RouteKnown> = (request, learn) => {
-  const { policy, host, target, method } = request;
-  const match = policy.routes.match(hostName(host), target.segments, method, preflightMethod(request));
+  const match = matchIn(request.policy.routes, request);
   switch (match.kind) {
     case 'none':
       return deny('route_not_found');
@@ -19,6 +19,19 @@ export const matchRoute: Check<Accepted, RouteKnown> = (request, learn) => {
       return undefined;
   }
 };
+
+/** Whether a route that answers is the same one in another table, which reads paths as somebody behind does. */
+export function isMatchedAlike(request: Accepted, other: RouteTable): boolean {
+  const match = matchIn(request.policy.routes, request);
+  if (!('route' in match)) return true;
+  const there = matchIn(other, request);
+  return there.kind === match.kind && 'route' in there && there.route.name === match.route.name;
+}
+
+function matchIn(routes: RouteTable, request: Accepted): RouteMatch {
+  const { host, target, method } = request;
+  return routes.match(hostName(host), target.segments, method, preflightMethod(request));
+}
 
 /**
  * A CORS preflight is OPTIONS with Origin and Access-Control-Request-Method, without a body (Fetch, section 3.3.2).

@@ -95,6 +95,11 @@ export class Journey {
 
   forwarding(upstream: string): void {
     this.#upstream = upstream;
+    this.passedOn();
+  }
+
+  /** What it takes from now on is not ours. */
+  passedOn(): void {
     this.#forwardedAt = performance.now();
     this.#overheadMs = this.#forwardedAt - this.#startedAt;
   }
