@@ -5,7 +5,7 @@ import { deny } from '../core/decision.ts';
 import { compileHeaderRules } from '../forward/headers.ts';
 import type { Decision } from '../decide/sequence.ts';
 import { createMiddleware, type MiddlewareRules } from '../fronts/express.ts';
-import { compileAnyCaseRoutes } from '../policy/any-case-routes.ts';
+import { compileRouterReading } from '../policy/router-reading.ts';
 import { type ConfigSource, createEnforcement } from './enforcement.ts';
 
 export interface ExpressOptions {
@@ -31,11 +31,11 @@ export async function createExpressMiddleware({
   let inForce: MiddlewareRules | undefined;
   let isClosed = false;
   const enforcement = await createEnforcement({ config, env }, ({ policy }) => {
-    const anyCase = compileAnyCaseRoutes(policy.routeList);
+    const reading = compileRouterReading(policy.routeList);
     inForce = {
       policy,
       headerRules: compileHeaderRules(policy.credentials, policy.identity),
-      isRoutedAlike: (request) => isMatchedAlike(request, anyCase),
+      isRoutedAlike: (request) => isMatchedAlike(request, reading),
     };
   });
   const { open, recorder, metrics } = enforcement;

@@ -54,7 +54,7 @@ declare global {
 export interface MiddlewareRules {
   readonly policy: Policy;
   readonly headerRules: HeaderRules;
-  /** Whether the route that answers is the one that routers take which do not regard the case of letters. */
+  /** Whether the route that answers is the same one as Express's routers read the path. */
   readonly isRoutedAlike: (request: Accepted) => boolean;
 }
 
@@ -242,7 +242,8 @@ class Passage extends OpenExchange {
   /**
    * Why Express's routers would not go on with the target that is decided about; null where they do. They matched the
    * mount path against the raw target, with which the canonical one has to begin too. Of an absolute-form target they
-   * keep the authority's length, and cut as much off what they are then given. And `/ADMIN` is `/admin` to them.
+   * keep the authority's length, and cut as much off what they are then given. And to them `/ADMIN` is
+   * `/admin`, and `/%40me` is not `/@me`.
    */
   #routingFlaw(state: RequestState): string | null {
     const { target } = state;
@@ -250,7 +251,7 @@ class Passage extends OpenExchange {
     if (!originalUrl.startsWith('/')) return 'absolute-form target';
     const isMountedAlike = baseUrl === '' || target.path === baseUrl || target.path.startsWith(`${baseUrl}/`);
     if (!isMountedAlike) return 'mount path';
-    return this.#rules.isRoutedAlike(state) ? null : 'case of letters';
+    return this.#rules.isRoutedAlike(state) ? null : 'path that routers read otherwise';
   }
 
   #answerTo(denial: Denial, state?: RequestState): ProblemAnswer {

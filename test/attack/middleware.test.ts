@@ -53,6 +53,8 @@ routes:
   watched: { path: /watched, scopes: [admin:all], mode: observe, maxBody: 1KiB }
   late: { path: /late, scopes: [api:read] }
   public: { path: /public/**, access: public }
+  me: { path: /users/@me/**, access: public }
+  users: { path: /users/*/**, scopes: [admin:all] }
   cors: { path: /cors/**, scopes: [api:read], preflight: true }
   closed: { path: /cors/admin, scopes: [admin:all] }
 `,
@@ -84,6 +86,7 @@ routes:
   });
   app.use(gate);
   app.use('/cors/admin', give('admin'));
+  app.use('/users', express.Router().get('/@me/x', give('me')).get('/:id/x', give('anybody')));
   app.use(
     '/public/read',
     (request, response) => void request.on('end', () => give('read')(request, response)).resume(),
@@ -237,6 +240,18 @@ test('no capital letter leads past a route to a handler that Express finds all t
       await RawClient.exchange(port, `OPTIONS ${path} HTTP/1.1\r\n${fields}`),
       status === 404 ? /^HTTP\/1\.1 200 .*"other"/s : new RegExp(`^HTTP/1\\.1 ${status} `),
     );
+});
+
+test('no percent-encoding leads past a route to a handler whose literal Express does not find in it', async () => {
+  const none = '';
+  assert.equal((await given('/users/@me/x', none)).handler, 'me');
+  assert.equal((await given('/users/@m%65/x', none)).handler, 'me');
+  for (const target of ['/users/%40me', '/users/%40me/x', '/users/%40ME/', '/users/%40m%65/a%20b'])
+    assert.equal((await send(target, none)).status, target.includes('ME') ? 401 : 400, target);
+  for (const target of ['/users/a%40me', '/users/%40', '/users/x/%40me'])
+    assert.equal((await send(target, none)).status, 401, target);
+  for (const target of ['/api/a%40b%2Bc', '/api/%C3%A9/%25', '/api/%24/'])
+    assert.equal((await given(target)).originalUrl, target);
 });
 
 test('routes that differ in the case of letters alone are refused', async () => {

@@ -1,22 +1,27 @@
-// The route table as Express's routers read paths unless told otherwise: without regard to the case of letters. What is
-// decided there has to be the same in either reading, or a client chooses the weaker one by a capital letter.
+// Paths and routes as Express's routers read them unless told otherwise: without regard to the case of letters, and a
+// percent-encoded `@` is no `@`. What is decided has to be the same in either reading, or a client chooses the weaker one.
 import { UserFault } from '../core/fault.ts';
 import { parsePathPattern, pathShape } from '../core/path-pattern.ts';
-import type { Route, RouteTable } from '../core/policy.ts';
+import type { Route, RouteReading } from '../core/policy.ts';
 import { compileRoutes } from './routes.ts';
 
 /**
  * Compiles routes that the configuration's checks have found to be distinct.
  * @throws {UserFault} with the cure, if two are told apart by the case of letters alone (78)
  */
-export function compileAnyCaseRoutes(routes: readonly Route[]): RouteTable {
+export function compileRouterReading(routes: readonly Route[]): RouteReading {
   const folded = routes.map((route) => ({ ...route, path: inOneCase(shapeOf(route)) }));
   requireDistinct(folded);
-  const table = compileRoutes(folded);
-  return {
-    match: (host, segments, method, preflightMethod) =>
-      table.match(host, segments.map(inOneCase), method, preflightMethod),
-  };
+  return { routes: compileRoutes(folded), segmentsOf: ({ path, segments }) => segmentsOf(path, segments) };
+}
+
+/** What a literal may hold as it is (RFC 3986 section 3.3), percent-encoded: the routers compare before they decode. */
+const ENCODED_LITERAL = /%(?=2[146-9A-C]|3[AD]|40)/g;
+
+function segmentsOf(path: string, decoded: readonly string[]): readonly string[] {
+  if (path.search(ENCODED_LITERAL) === -1) return decoded.map(inOneCase);
+  const parts = path.split('/').slice(1, decoded.length + 1);
+  return parts.map((part) => inOneCase(decodeURIComponent(part.replace(ENCODED_LITERAL, '%25'))));
 }
 
 function shapeOf({ path }: Route): string {
