@@ -1,8 +1,11 @@
 // The middleware with all that it needs behind it: store, change feed, metrics, log and reload.
 import type { RequestHandler } from 'express';
-import { compileHeaderRules, type HeaderRules } from '../forward/headers.ts';
-import { createMiddleware } from '../fronts/express.ts';
-import type { Policy } from '../core/policy.ts';
+import { isMatchedAlike } from '../checks/match-route.ts';
+import { deny } from '../core/decision.ts';
+import { compileHeaderRules } from '../forward/headers.ts';
+import type { Decision } from '../decide/sequence.ts';
+import { createMiddleware, type MiddlewareRules } from '../fronts/express.ts';
+import { compileRouterReading } from '../policy/router-reading.ts';
 import { type ConfigSource, createEnforcement } from './enforcement.ts';
 
 export interface ExpressOptions {
@@ -25,14 +28,31 @@ export async function createExpressMiddleware({
   config,
   env = process.env,
 }: ExpressOptions): Promise<PortcullisMiddleware> {
-  let inForce: { policy: Policy; headerRules: HeaderRules } | undefined;
+  let inForce: MiddlewareRules | undefined;
+  let isClosed = false;
   const enforcement = await createEnforcement({ config, env }, ({ policy }) => {
-    inForce = { policy, headerRules: compileHeaderRules(policy.credentials, policy.identity) };
+    const reading = compileRouterReading(policy.routeList);
+    inForce = {
+      policy,
+      headerRules: compileHeaderRules(policy.credentials, policy.identity),
+      isRoutedAlike: (request) => isMatchedAlike(request, reading),
+    };
   });
-  const { decide, open, recorder, metrics } = enforcement;
+  const { open, recorder, metrics } = enforcement;
+  // What is cached would let keys through of whose end is heard no longer.
+  const decide: typeof enforcement.decide = (request) => (isClosed ? CLOSED : enforcement.decide(request));
   return Object.assign(createMiddleware({ inForce: () => inForce!, decide, open, recorder }), {
     metrics: () => metrics.scrape(),
     reload: () => enforcement.reload(),
-    close: () => enforcement.close(),
+    close: () => {
+      isClosed = true;
+      return enforcement.close();
+    },
   });
 }
+
+const CLOSED: Decision = {
+  outcome: 'denied',
+  denial: deny('store_unavailable', { detail: 'the middleware was closed' }),
+  deniedBy: null,
+};

@@ -4,6 +4,7 @@ import type { KnownKey, PresentedKey } from './key-record.ts';
 import type { Networks } from './networks.ts';
 import type { LimitAlgorithm } from './ports.ts';
 import type { GrantedScopes, ScopeRequirement } from './scopes.ts';
+import type { Target } from './target.ts';
 
 export interface Policy {
   /** Hash of the effective configuration, hex, for `portcullis_config_info`. */
@@ -143,4 +144,10 @@ export interface RouteTable {
    * @param preflightMethod `Access-Control-Request-Method` of a CORS preflight, else undefined
    */
   match(host: string, segments: readonly string[], method: string, preflightMethod: string | undefined): RouteMatch;
+}
+
+/** How somebody behind the decision reads paths: another table, and what it is asked for. */
+export interface RouteReading {
+  readonly routes: RouteTable;
+  segmentsOf(target: Target): readonly string[];
 }

@@ -7,6 +7,7 @@ import type { Address } from '../core/address.ts';
 import { type Denial, deny } from '../core/decision.ts';
 import type { Policy } from '../core/policy.ts';
 import type { Recorder } from '../core/ports.ts';
+import type { Accepted } from '../core/request.ts';
 import type { Reason } from '../core/reasons.ts';
 import { OpenExchange } from '../decide/open-exchange.ts';
 import type { OpenExchanges } from '../decide/open-exchanges.ts';
@@ -15,9 +16,9 @@ import type { Decision } from '../decide/sequence.ts';
 import { onceGone } from '../forward/client-gone.ts';
 import { type HeaderRules, outgoingFields, withoutCredential } from '../forward/headers.ts';
 import { accept } from './accept.ts';
-import { answerFields, answerProblem } from './answer.ts';
-import { replaceFields } from './application-fields.ts';
-import { lingerAndClose, mustCloseBehind } from './close-behind.ts';
+import { answerFields, answerProblem, type ProblemAnswer, rawAnswer } from './answer.ts';
+import { dropTrailers, replaceFields } from './application-fields.ts';
+import { endAndClose, lingerAndClose, mustCloseBehind } from './close-behind.ts';
 import { Journey } from './journey.ts';
 import { peerOf, requestIdOf } from './request-facts.ts';
 
@@ -49,8 +50,16 @@ declare global {
   }
 }
 
+/** What a configuration in force makes of requests. */
+export interface MiddlewareRules {
+  readonly policy: Policy;
+  readonly headerRules: HeaderRules;
+  /** Whether the route that answers is the same one as Express's routers read the path. */
+  readonly isRoutedAlike: (request: Accepted) => boolean;
+}
+
 export interface MiddlewareOptions {
-  readonly inForce: () => { readonly policy: Policy; readonly headerRules: HeaderRules };
+  readonly inForce: () => MiddlewareRules;
   readonly decide: (request: RequestState) => Decision | Promise<Decision>;
   /** Where a request stands that was let through, until it has ended. */
   readonly open: OpenExchanges;
@@ -60,8 +69,8 @@ export interface MiddlewareOptions {
 export function createMiddleware(options: MiddlewareOptions): RequestHandler {
   return (request, response, next) => {
     const peer = peerOf(request.socket);
-    // Nobody is left to answer.
-    if (!peer) return void request.socket.destroy();
+    // Nobody is left to answer, or the last answer on this connection was given.
+    if (!peer || request.socket.writableEnded) return void request.socket.destroy();
     const passage = new Passage(options, peer, request, response, next);
     passage.run().catch((defect: unknown) => passage.failed(defect));
   };
@@ -73,11 +82,13 @@ class Passage extends OpenExchange {
   readonly #request: Request;
   readonly #response: Response;
   readonly #next: NextFunction;
+  readonly #rules: MiddlewareRules;
   readonly #policy: Policy;
-  readonly #headerRules: HeaderRules;
   readonly #peer: Address;
   readonly #journey: Journey;
   #release: (() => void) | null = null;
+  /** Status of an answer of ours that the response does not know of. */
+  #answered: number | null = null;
 
   constructor(options: MiddlewareOptions, peer: Address, request: Request, response: Response, next: NextFunction) {
     super();
@@ -86,7 +97,8 @@ class Passage extends OpenExchange {
     this.#request = request;
     this.#response = response;
     this.#next = next;
-    ({ policy: this.#policy, headerRules: this.#headerRules } = options.inForce());
+    this.#rules = options.inForce();
+    this.#policy = this.#rules.policy;
     this.#peer = peer;
     const id = requestIdOf(request.rawHeaders, peer, this.#policy);
     this.#journey = new Journey(options.recorder, id, request.rawHeaders, peer.text, Date.now());
@@ -107,13 +119,13 @@ class Passage extends OpenExchange {
     const decision = await this.#options.decide(state);
     this.#release = state.release;
     this.#journey.decided(state, decision);
-    if (this.#response.headersSent) return this.#overtaken();
     if (decision.outcome === 'denied') return this.#refuse(decision.denial!, state);
     const admitted = state as Admitted;
     // Behind a denial that `observe` waives no check has run, and this one is never waived; of a body whose length was not
     // declared some may have come with the head.
     const bodyBytes = admitted.contentLength ?? this.#request.readableLength;
     if (bodyBytes > admitted.route.maxBodyBytes) return this.#refuse(deny('body_too_large'), state);
+    if (this.#response.headersSent) return this.#overtaken();
     this.#pass(admitted, decision);
   }
 
@@ -142,23 +154,28 @@ class Passage extends OpenExchange {
     request.originalUrl = target;
     const own = target.slice(request.baseUrl.length);
     request.url = own.startsWith('/') ? own : `/${own}`;
-    replaceFields(request, this.#outgoing(admitted));
+    // Where something in front keeps what it parsed, as Express did itself before version 5.
+    const { query } = this.#policy.credentials;
+    if (query !== null && Object.hasOwn(request, 'query')) delete request.query[query];
+    replaceFields(request, this.#outgoing(admitted), admitted.upgrades.length > 0);
     const fields = answerFields(admitted.id, admitted);
     for (let at = 0; at < fields.length; at += 2) this.#response.setHeader(fields[at]!, fields[at + 1]!);
     this.#options.open.add(this, admitted);
     const writtenBefore = request.socket.bytesWritten;
+    this.#journey.passedOn();
     onceGone(this.#request, this.#response, () => {
       this.#journey.forwarded({
         kind: 'answered',
-        status: this.#response.statusCode,
+        status: this.#answered ?? this.#response.statusCode,
         bytesIn: admitted.contentLength ?? 0,
         bytesOut: Math.max(0, request.socket.bytesWritten - writtenBefore),
-        clientGone: !this.#response.headersSent,
+        clientGone: this.#answered === null && !this.#response.headersSent,
         headWrittenAt: null,
       });
       this.#end();
     });
     if (admitted.contentLength === null) {
+      dropTrailers(request);
       boundUndeclaredBody(request, admitted.route.maxBodyBytes, () => this.#cutOff(deny('body_too_large')));
     }
     this.#next();
@@ -196,14 +213,22 @@ class Passage extends OpenExchange {
     this.#journey.end();
   }
 
-  /** Ends a request that the application has already been given. */
+  /**
+   * Ends a request that the application has already been given. The response is left to it: it may write at any time, and
+   * in one that has ended that would be an error which ends the process.
+   */
   #cutOff(denial: Denial): void {
-    if (this.#response.headersSent) this.#response.destroy();
-    else this.#refuse(denial);
+    const { socket } = this.#response;
+    const answer = this.#answerTo(denial);
+    this.#journey.refused(denial, answer.status, 0);
+    // On a pipelined connection it is not yet its turn.
+    if (socket === null || this.#response.headersSent) return void this.#response.destroy();
+    this.#answered = answer.status;
+    endAndClose(socket, rawAnswer(answer, this.#request.method));
   }
 
   #outgoing(admitted: Admitted): readonly string[] {
-    return outgoingFields(this.#headerRules, {
+    return outgoingFields(this.#rules.headerRules, {
       rawHeaders: admitted.rawHeaders,
       identityFields: admitted.caller?.identityFields ?? [],
       forwardedFor: admitted.forwardedFor,
@@ -217,31 +242,42 @@ class Passage extends OpenExchange {
   /**
    * Why Express's routers would not go on with the target that is decided about; null where they do. They matched the
    * mount path against the raw target, with which the canonical one has to begin too. Of an absolute-form target they
-   * keep the authority's length, and cut as much off what they are then given.
+   * keep the authority's length, and cut as much off what they are then given. And to them `/ADMIN` is
+   * `/admin`, and `/%40me` is not `/@me`.
    */
-  #routingFlaw({ target }: RequestState): string | null {
+  #routingFlaw(state: RequestState): string | null {
+    const { target } = state;
     const { baseUrl, originalUrl } = this.#request;
     if (!originalUrl.startsWith('/')) return 'absolute-form target';
     const isMountedAlike = baseUrl === '' || target.path === baseUrl || target.path.startsWith(`${baseUrl}/`);
-    return isMountedAlike ? null : 'mount path';
+    if (!isMountedAlike) return 'mount path';
+    return this.#rules.isRoutedAlike(state) ? null : 'path that routers read otherwise';
   }
 
-  #refuse(denial: Denial, state?: RequestState): void {
-    const answer = answerProblem(denial, {
+  #answerTo(denial: Denial, state?: RequestState): ProblemAnswer {
+    return answerProblem(denial, {
       requestId: this.#journey.requestId,
       credentials: this.#policy.credentials,
       limits: state?.limits ?? [],
       limitPolicy: state?.limitPolicy ?? '',
       upgrades: state?.route?.upgrades ?? [],
     });
+  }
+
+  #refuse(denial: Denial, state?: RequestState): void {
+    if (this.#response.headersSent) {
+      this.#journey.refused(denial, this.#response.statusCode, 0);
+      return this.#end();
+    }
+    const answer = this.#answerTo(denial, state);
     const length = state === undefined ? null : state.contentLength;
     const closesBehind = !this.#request.complete && length !== 0 && mustCloseBehind(length);
     this.#journey.refused(denial, answer.status, Buffer.byteLength(answer.body));
     onceGone(this.#request, this.#response, () => this.#end());
-    this.#response.writeHead(
-      answer.status,
-      answer.closes || closesBehind ? [...answer.fields, 'Connection', 'close'] : [...answer.fields],
-    );
+    this.#response.statusCode = answer.status;
+    // One by one: what wraps `writeHead`, as compression does, need not know of a list of fields.
+    const fields = answer.closes || closesBehind ? [...answer.fields, 'Connection', 'close'] : answer.fields;
+    for (let at = 0; at < fields.length; at += 2) this.#response.setHeader(fields[at]!, fields[at + 1]!);
     this.#response.end(answer.body);
     if (closesBehind) lingerAndClose(this.#request);
     else this.#request.resume();

@@ -48,7 +48,6 @@ export class Journey {
   #bytesOut = 0;
   #upstream: string | null = null;
   #upstreamMs: number | null = null;
-  #forwardedAt: number | null = null;
   #overheadMs: number | null = null;
   #detail: string | null = null;
   #hasEnded = false;
@@ -95,8 +94,12 @@ export class Journey {
 
   forwarding(upstream: string): void {
     this.#upstream = upstream;
-    this.#forwardedAt = performance.now();
-    this.#overheadMs = this.#forwardedAt - this.#startedAt;
+    this.passedOn();
+  }
+
+  /** What it takes from now on is not ours. */
+  passedOn(): void {
+    this.#overheadMs = performance.now() - this.#startedAt;
   }
 
   forwarded({ status, bytesIn, bytesOut, upstreamMs, clientGone, headWrittenAt, detail }: ForwardedFacts): void {

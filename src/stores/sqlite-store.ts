@@ -7,7 +7,7 @@ import { SqliteAttempts } from './sqlite-attempts.ts';
 import { SqliteChanges } from './sqlite-changes.ts';
 import { type DatabaseOptions, openDatabase, type SqliteDatabase } from './sqlite-database.ts';
 import { nameHistory } from './sqlite-history.ts';
-import { sqliteCode } from './sqlite-cures.ts';
+import { sqliteCode, sqliteCure } from './sqlite-cures.ts';
 import { KEYS_SCHEMA, SqliteKeys } from './sqlite-keys.ts';
 import { LIMITS_SCHEMA, SqliteLimits } from './sqlite-limits.ts';
 import type { StoreSettings } from './settings.ts';
@@ -47,11 +47,9 @@ export async function openSqliteStore(settings: StoreSettings): Promise<Store> {
   } catch (error) {
     close();
     if (sqliteCode(error) === undefined) throw error;
-    throw new UserFault(
-      `The SQLite store ${file} lacks some of its tables (${(error as Error).message}); it is damaged: put the last backup in its place.`,
-      1,
-      error,
-    );
+    // A backup undoes revocations: it is the cure of nothing but damage.
+    const cure = sqliteCure(error) ?? 'it lacks some of its tables, and is damaged: put the last backup in its place';
+    throw new UserFault(`The SQLite store ${file} cannot be used (${(error as Error).message}); ${cure}.`, 1, error);
   }
 }
 

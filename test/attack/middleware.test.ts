@@ -32,6 +32,8 @@ interface Given {
   readonly headers: Readonly<Record<string, string>>;
   readonly distinct: Readonly<Record<string, readonly string[]>>;
   readonly raw: readonly string[];
+  readonly query: unknown;
+  readonly trailers: readonly unknown[];
 }
 
 before(async () => {
@@ -39,7 +41,7 @@ before(async () => {
     file,
     `version: 1
 store: { url: "sqlite:${join(directory.path, 'p.db')}" }
-credentials: { pepper: "file:${join(directory.path, 'pepper')}" }
+credentials: { pepper: "file:${join(directory.path, 'pepper')}", query: api_key }
 guard: { failures: 100000, per: 1m, block: 1s }
 log: { level: error }
 plans: { single: { concurrency: 1 } }
@@ -51,6 +53,10 @@ routes:
   watched: { path: /watched, scopes: [admin:all], mode: observe, maxBody: 1KiB }
   late: { path: /late, scopes: [api:read] }
   public: { path: /public/**, access: public }
+  me: { path: /users/@me/**, access: public }
+  users: { path: /users/*/**, scopes: [admin:all] }
+  cors: { path: /cors/**, scopes: [api:read], preflight: true }
+  closed: { path: /cors/admin, scopes: [admin:all] }
 `,
   );
   const management = await openManagement({ file, env: {}, warn: () => undefined });
@@ -67,7 +73,24 @@ routes:
     response.status(503).end('too late');
   });
   app.use('/mounted', express.Router().use('/api', gate, routed).get('/api/admin', give('admin')));
+  // As some middlewares do, and Express did itself before version 5.
+  app.use((request, _response, next) => {
+    Object.defineProperty(request, 'query', { value: { ...request.query }, writable: true });
+    next();
+  });
+  // As what compresses does: it knows of the fields that were set one by one.
+  app.use('/api/wrapped', (_request, response, next) => {
+    const writeHead = response.writeHead.bind(response) as (status: number) => Response;
+    response.writeHead = (status: number) => writeHead(status);
+    next();
+  });
   app.use(gate);
+  app.use('/cors/admin', give('admin'));
+  app.use('/users', express.Router().get('/@me/x', give('me')).get('/:id/x', give('anybody')));
+  app.use(
+    '/public/read',
+    (request, response) => void request.on('end', () => give('read')(request, response)).resume(),
+  );
   app.use(['/api/small', '/watched'], (request, response) => void request.on('end', () => response.json({})).resume());
   app.use('/api', routed);
   app.use(give('other'));
@@ -84,8 +107,9 @@ after(async () => {
 
 function give(handler: string) {
   return (request: Request, response: Response): void => {
-    const { url, originalUrl, headers, headersDistinct, rawHeaders } = request;
-    response.json({ handler, url, originalUrl, headers, distinct: headersDistinct, raw: rawHeaders });
+    const { url, originalUrl, headers, headersDistinct, rawHeaders, query } = request;
+    const trailers = [request.trailers, request.trailersDistinct, request.rawTrailers];
+    response.json({ handler, url, originalUrl, headers, distinct: headersDistinct, raw: rawHeaders, query, trailers });
   };
 }
 
@@ -191,4 +215,88 @@ test('a request that was answered in front of it meanwhile is recorded, and give
     assert.equal(scrape.sum('portcullis_in_flight_requests'), 0);
     assert.equal(scrape.sum('portcullis_requests_total', { route: 'late' }), 1);
   });
+});
+
+test('no capital letter leads past a route to a handler that Express finds all the same', async (t) => {
+  const numbers = seededNumbers();
+  t.diagnostic(numbers.seed);
+  const changed = (text: string): string =>
+    text.replace(/[a-z]/g, (letter) => (numbers.below(4) === 0 ? letter.toUpperCase() : letter));
+  for (let round = 0; round < 300; round++) {
+    const target = `${changed('/api/admin')}${['', '/', '?x', '/?x'][numbers.below(4)]}`;
+    const { status, body } = await send(numbers.below(3) === 0 ? target.replace('m', '%6D') : target);
+    assert.ok([400, 403, 404].includes(status), `${target}: ${status} ${body}`);
+  }
+  assert.equal((await given('/api/OTHER')).handler, 'api');
+  const { port } = server.address() as AddressInfo;
+  const fields =
+    'Host: app.test\r\nOrigin: http://a.test\r\nAccess-Control-Request-Method: GET\r\nConnection: close\r\n\r\n';
+  for (const [path, status] of [
+    ['/cors/x', 404],
+    ['/cors/admin', 401],
+    ['/cors/ADMIN', 400],
+  ] as const)
+    assert.match(
+      await RawClient.exchange(port, `OPTIONS ${path} HTTP/1.1\r\n${fields}`),
+      status === 404 ? /^HTTP\/1\.1 200 .*"other"/s : new RegExp(`^HTTP/1\\.1 ${status} `),
+    );
+});
+
+test('no percent-encoding leads past a route to a handler whose literal Express does not find in it', async () => {
+  const none = '';
+  assert.equal((await given('/users/@me/x', none)).handler, 'me');
+  assert.equal((await given('/users/@m%65/x', none)).handler, 'me');
+  for (const target of ['/users/%40me', '/users/%40me/x', '/users/%40ME/', '/users/%40m%65/a%20b'])
+    assert.equal((await send(target, none)).status, target.includes('ME') ? 401 : 400, target);
+  for (const target of ['/users/a%40me', '/users/%40', '/users/x/%40me'])
+    assert.equal((await send(target, none)).status, 401, target);
+  for (const target of ['/api/a%40b%2Bc', '/api/%C3%A9/%25', '/api/%24/'])
+    assert.equal((await given(target)).originalUrl, target);
+});
+
+test('routes that differ in the case of letters alone are refused', async () => {
+  const config = {
+    version: 1,
+    store: { url: `sqlite:${join(directory.path, 'p.db')}` },
+    credentials: { pepper: `file:${join(directory.path, 'pepper')}` },
+    log: { level: 'error' },
+    routes: { one: { path: '/Admin/{Id}', access: 'public' }, two: { path: '/admin/*', access: 'public' } },
+  };
+  await assert.rejects(portcullis({ config }), /The routes one and two differ in the case of letters alone/);
+});
+
+test('an application that hands Connection on has no field of ours taken away, and no upgrade asked for', async () => {
+  for (const [sent, kept] of [
+    ['close, X-Consumer-Id', 'close'],
+    ['X-Consumer-Id, CLOSE, upgrade', 'close'],
+  ]) {
+    const { port } = server.address() as AddressInfo;
+    const bytes = `GET /api/x HTTP/1.0\r\nHost: app.test\r\nX-Api-Key: ${secret}\r\nConnection: ${sent}\r\nUpgrade: websocket\r\n\r\n`;
+    const text = await RawClient.exchange(port, bytes);
+    const { headers, distinct, raw } = JSON.parse(text.slice(text.indexOf('\r\n\r\n'))) as Given;
+    assert.deepEqual([headers['connection'], distinct['connection'], headers['upgrade']], [kept, [kept], undefined]);
+    assert.ok(!raw.includes('websocket') && !raw.includes(sent!));
+  }
+});
+
+test('an identity or a credential in a trailer, or in a query that was parsed before, is gone', async () => {
+  const { port } = server.address() as AddressInfo;
+  const text = await RawClient.exchange(
+    port,
+    'POST /public/read HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n' +
+      `0\r\nX-Consumer-Id: root\r\nX-Api-Key: ${secret}\r\n\r\n`,
+  );
+  const { trailers } = JSON.parse(text.slice(text.indexOf('\r\n\r\n'))) as Given;
+  assert.deepEqual(trailers, [{}, {}, []]);
+  const asked = await given(`/api/x?api_key=${secret}&y=2`, '');
+  assert.deepEqual(asked.query, { y: '2' });
+  assert.ok(!JSON.stringify(asked).includes(secret));
+});
+
+test('a denial is whole behind what wraps the head of an answer', async () => {
+  const { port } = server.address() as AddressInfo;
+  const answer = await fetch(`http://127.0.0.1:${port}/api/wrapped`);
+  assert.equal(answer.status, 401);
+  assert.equal(answer.headers.get('content-type'), 'application/problem+json');
+  assert.match(answer.headers.get('www-authenticate') ?? '', /^Bearer /);
 });
