@@ -1,5 +1,6 @@
 // `portcullis serve`: runs the gateway until a signal ends it.
 import type { Command } from 'commander';
+import type { Serving } from '../compose/workers.ts';
 import { configFile, type Context, takesConfig } from './context.ts';
 import type { ExitCode } from './faults.ts';
 import { sayFault } from './faults.ts';
@@ -26,16 +27,20 @@ Example:
     );
   takesConfig(command).action(async () => {
     const { host, terminal } = context;
+    let gateway: Serving | null = null;
+    // From here on, so that a signal that comes during the start is not one that kills.
+    const ended = firstSignal(context, () => gateway?.cut());
+    host.on('SIGHUP', () => {
+      // A start reads the configuration anyway, and what changes meanwhile is noticed.
+      gateway
+        ?.reload()
+        .catch((fault: Error) => sayFault(terminal, `the configuration could not be read again: ${fault.message}`));
+    });
     const file = await configFile(command, context);
     // Here, so that other commands do not load the data plane.
     const { startServing } = await import('../compose/workers.ts');
-    const gateway = await startServing(file, host.env);
-    host.on('SIGHUP', () => {
-      gateway
-        .reload()
-        .catch((fault: Error) => sayFault(terminal, `the configuration could not be read again: ${fault.message}`));
-    });
-    await firstSignal(context, () => gateway.cut());
+    gateway = await startServing(file, host.env);
+    await ended;
     end(await gateway.stop());
   });
 }

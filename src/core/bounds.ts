@@ -110,6 +110,8 @@ export const BOUNDS = {
   logDelayMs: 10,
   /** Field value in a log line, characters. */
   logFieldLength: 512,
+  /** How long a pipe in the place of a configuration's or a secret's file may give nothing, ms. */
+  fileSilenceMs: 2_000,
   /** A configuration file, bytes. */
   configBytes: 4 * 1024 * 1024,
   /** A secret's file, bytes. */

@@ -220,8 +220,8 @@ class Forwarding implements AnswerSink, ConnectionWatcher, UpstreamRequest, Unde
   }
 
   /** Only what no target can have seen is sent again; a body has then not been touched. */
-  #mayRetry({ kind, isSent, isStale }: UpstreamFailure): boolean {
-    if (kind === 'unsendable') return false;
+  #mayRetry({ kind, isSent, isStale, hasWaited }: UpstreamFailure): boolean {
+    if (kind === 'unsendable' || hasWaited) return false;
     if (!isSent) return this.#retriesLeft-- > 0;
     if (!isStale || !this.#mayBeStale) return false;
     this.#mayBeStale = false;

@@ -33,6 +33,11 @@ export class HealthCheck {
     this.#timeoutMs = Math.min(timeoutMs, rule.every);
   }
 
+  /** Goes on from what an earlier check of the same target has found, if it asked the same. */
+  takeOver(earlier: HealthCheck): void {
+    if (earlier.#url.href === this.#url.href) this.isHealthy = earlier.isHealthy;
+  }
+
   /** Begins to probe; the first probe goes out at once. */
   start(): void {
     if (this.#isRunning) return;

@@ -1,5 +1,6 @@
 // Upstreams and their targets: round robin over the healthy ones, one pool of connections each. Upstreams
-// that a reload leaves unchanged keep their pools, their health and their turn.
+// that a reload leaves unchanged keep their pools, their health and their turn; a target that stays in one that changes
+// keeps its health.
 import { isDeepStrictEqual } from 'node:util';
 import type { UpstreamConfig } from '../config/schema.ts';
 import { Connections } from '../wire/connections.ts';
@@ -26,7 +27,8 @@ export class Target {
   /** A list of nothing but this one: what most requests have tried. */
   readonly alone: readonly Target[] = [this];
 
-  constructor(origin: string, config: UpstreamConfig) {
+  /** @param before what stood at this origin before a reload */
+  constructor(origin: string, config: UpstreamConfig, before?: Target) {
     this.origin = origin;
     const { host, protocol } = new URL(origin);
     this.authority = host;
@@ -34,6 +36,7 @@ export class Target {
     this.client = new Connections(origin, config);
     const { health, connectTimeout, responseTimeout } = config;
     this.health = health ? new HealthCheck(origin, health, connectTimeout + responseTimeout) : null;
+    if (before?.health) this.health?.takeOver(before.health);
   }
 
   get isHealthy(): boolean {
@@ -49,11 +52,19 @@ export class Upstream {
   readonly openTunnels: Set<Tunnel>;
   #turn = 0;
 
-  constructor(name: string, config: UpstreamConfig, openTunnels: Set<Tunnel>) {
+  /** @param before what had this name before a reload */
+  constructor(name: string, config: UpstreamConfig, openTunnels: Set<Tunnel>, before?: Upstream) {
     this.name = name;
     this.config = config;
     this.openTunnels = openTunnels;
-    this.targets = config.targets.map((origin) => new Target(origin, config));
+    this.targets = config.targets.map(
+      (origin) =>
+        new Target(
+          origin,
+          config,
+          before?.targets.find((target) => target.origin === origin),
+        ),
+    );
   }
 
   /**
@@ -125,7 +136,7 @@ export class Upstreams {
     for (const [name, config] of Object.entries(configs)) {
       const before = previous?.find(name);
       const isSame = before !== undefined && isDeepStrictEqual(before.config, config);
-      byName.set(name, isSame ? before : new Upstream(name, config, openTunnels));
+      byName.set(name, isSame ? before : new Upstream(name, config, openTunnels, before));
     }
     const replaced = [...(previous ?? [])].filter((before) => byName.get(before.name) !== before);
     return new Upstreams(byName, replaced, openTunnels);

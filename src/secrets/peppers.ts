@@ -85,7 +85,8 @@ export async function findPepperProblems(settings: PepperSettings, env: NodeJS.P
       await readPepper(reference, env);
     } catch (fault) {
       if (!(fault instanceof SecretFault)) throw fault;
-      if (!(mayBeMissing && fault.isMissingFile)) problems.push({ path, message: fault.message });
+      const lost = mayBeMissing && fault.isMissingFile ? await lostPepper(settings.store.url, reference) : fault;
+      if (lost) problems.push({ path, message: lost.message });
     }
   }
   return problems;
@@ -127,14 +128,31 @@ async function readPepper(reference: string, env: NodeJS.ProcessEnv): Promise<Bu
  * already useless; the pepper is older than its database, so the database is looked at first.
  */
 async function makePepperFor(storeUrl: string, path: string): Promise<boolean> {
-  const database = storeUrl.slice('sqlite:'.length);
-  const hasDatabase = await exists(database);
-  if (hasDatabase && !(await exists(path)))
-    throw new SecretFault(
-      `the pepper ${path} is missing, and without it no key in ${database} works; ` +
-        'put its copy back, or remove the database to begin anew',
-    );
+  const hasDatabase = await exists(databaseOf(storeUrl));
+  if (hasDatabase && !(await exists(path))) throw lostPepperFault(storeUrl, path);
   return await makePepperFile(path);
+}
+
+/** What is wrong where a pepper's file is missing; undefined where it would be made. */
+async function lostPepper(storeUrl: string, reference: string): Promise<SecretFault | undefined> {
+  try {
+    const hasDatabase = await exists(databaseOf(storeUrl));
+    return hasDatabase ? lostPepperFault(storeUrl, filePathOf(reference) ?? reference) : undefined;
+  } catch (fault) {
+    if (fault instanceof SecretFault) return fault;
+    throw fault;
+  }
+}
+
+function lostPepperFault(storeUrl: string, path: string): SecretFault {
+  return new SecretFault(
+    `the pepper ${path} is missing, and without it no key in ${databaseOf(storeUrl)} works; ` +
+      'put its copy back, or remove the database to begin anew',
+  );
+}
+
+function databaseOf(storeUrl: string): string {
+  return storeUrl.slice('sqlite:'.length);
 }
 
 /** Whether this process made the file. It appears whole or not at all: a link never replaces another's file. */

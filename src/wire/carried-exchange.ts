@@ -50,6 +50,7 @@ export class CarriedExchange implements Exchange, Timed {
 
   expired(): void {
     this.#waiting.leave(this);
-    this.sink.failed({ kind: 'timeout', isSent: false, isStale: false, detail: 'no connection became free' });
+    const detail = 'no connection became free';
+    this.sink.failed({ kind: 'timeout', isSent: false, isStale: false, hasWaited: true, detail });
   }
 }

@@ -42,17 +42,17 @@ export class Dialler {
   }
 
   #dialPlain(wire: Wire): Socket {
-    let isFirst = true;
-    // Asked once for the first buffer, then after every read: anything but a buffer keeps the one there is.
-    const buffer = (): Buffer => {
-      if (!isFirst) return wire.nextBuffer() as Buffer;
-      isFirst = false;
-      return SHARED;
-    };
+    let isOpen = false;
+    // Asked once for each address of the host that is tried, then after every read. There, anything but a buffer keeps
+    // the one there is; before, it would have what the connection reads taken from a buffer that it does not read to.
+    const buffer = (): Buffer => (isOpen ? (wire.nextBuffer() as Buffer) : SHARED);
     const callback = (length: number, bytes: Uint8Array): boolean =>
       wire.received(bytes as Buffer, length, bytes !== SHARED);
     const onread = { buffer, callback };
-    return connect({ host: this.#host, port: this.#port, noDelay: true, onread }, () => wire.opened());
+    return connect({ host: this.#host, port: this.#port, noDelay: true, onread }, () => {
+      isOpen = true;
+      wire.opened();
+    });
   }
 
   #dialTls(wire: Wire): Socket {

@@ -64,6 +64,8 @@ export interface UpstreamFailure {
   readonly isSent: boolean;
   /** A kept-alive connection that the target had closed: it never looked at the request. */
   readonly isStale: boolean;
+  /** No connection to the target became free in time, and the time for an answer is used up. */
+  readonly hasWaited?: true;
   /** For the log. */
   readonly detail: string;
 }

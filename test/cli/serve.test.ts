@@ -1,11 +1,14 @@
 // SPEC sections 1 and 6: `serve` runs the gateway until a signal ends it.
 import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { open, rm } from 'node:fs/promises';
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { portcullis } from '../support/acceptance-cli.ts';
-import { eventually } from '../support/acceptance-wait.ts';
+import { stringify } from 'yaml';
+import { MAIN, portcullis } from '../support/acceptance-cli.ts';
+import { eventually, inTime } from '../support/acceptance-wait.ts';
 import { startGateway, type GatewayProcess } from '../support/gateway-process.ts';
 import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
 
@@ -49,6 +52,34 @@ describe('serve', () => {
     await gateway.logLine(({ msg }) => msg === 'configuration reloaded');
     gateway.signal('SIGTERM');
     assert.deepEqual(await gateway.exited, { code: 0, signal: null });
+  });
+
+  test('with a pipe that gives nothing for its configuration it goes on, and SIGTERM ends it all the same', async () => {
+    const gateway = await start('pipe');
+    await rm(gateway.configFile);
+    execFileSync('mkfifo', [gateway.configFile]);
+    gateway.signal('SIGHUP');
+    await gateway.logLine(({ msg }) => /refused.+is a pipe that gives nothing/.test(String(msg)));
+    gateway.signal('SIGTERM');
+    assert.deepEqual(await inTime(gateway.exited, 'the end'), { code: 0, signal: null });
+  });
+
+  test('SIGHUP and SIGTERM during its start: it starts, and then it ends, exit 0', async () => {
+    const file = dir.file('early.yaml');
+    execFileSync('mkfifo', [file]);
+    const child = spawn(process.execPath, [MAIN, 'serve', '-c', file], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = once(child, 'exit');
+    let log = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (log += text));
+    // It opens when the start has come to reading its configuration.
+    const pipe = await open(file, 'w');
+    child.kill('SIGHUP');
+    child.kill('SIGTERM');
+    const listen = { proxy: '127.0.0.1:0', ops: '127.0.0.1:0' };
+    await pipe.writeFile(stringify({ version: 1, listen, ...settings }));
+    await pipe.close();
+    assert.deepEqual(await inTime(ended, 'the end'), [0, null]);
+    assert.match(log, /"listening".*"stopped","isFinished":true/s);
   });
 
   test('a second signal ends it at once, exit 1', async () => {

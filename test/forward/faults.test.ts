@@ -229,6 +229,23 @@ describe('retries: connection failures only, before a byte was sent', () => {
     await upstream.close();
   });
 
+  test('not after a wait in vain for a connection: its time for an answer is used up', async () => {
+    const begun = 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf';
+    const [held, free] = [
+      await startRecordingUpstream(answering(begun)),
+      await startRecordingUpstream(answering(plainAnswer())),
+    ];
+    const limits = { retries: 5, maxConnections: 1, responseTimeout: 300, idleTimeout: 60_000 };
+    const { port } = await scenes.before([held.origin, free.origin], limits);
+    const holder = await RawClient.open(port, GET);
+    await holder.until('half');
+    assert.match(await RawClient.exchange(port, GET), /^HTTP\/1\.1 200 OK/);
+    assert.match(await RawClient.exchange(port, GET), /X-Code: upstream_timeout/);
+    assert.equal(free.connections.length, 1);
+    holder.destroy();
+    await Promise.all([held.close(), free.close()]);
+  });
+
   test('an idempotent request without a body is sent anew where a kept-alive connection had been closed', async () => {
     const closesAfterOne: Script = async (connection, index) => {
       await connection.until('\r\n\r\n');

@@ -120,6 +120,28 @@ describe('a reload', () => {
     await next.close();
   });
 
+  test('a target that is not well stays out where anything else of its upstream changes, until it is asked otherwise', async () => {
+    const [sick, well] = [await probed(), await probed()];
+    sick.status = 500;
+    const before = Upstreams.build({ a: upstreamConfig([sick.origin], { health }) });
+    before.start();
+    await eventually(() => assert.ok(!before.get('a').isHealthy(sick.origin)));
+    const config = upstreamConfig([well.origin, sick.origin], { health: { ...health, every: 200 }, retries: 0 });
+    const next = Upstreams.build({ a: config }, before);
+    assert.deepEqual(
+      next
+        .get('a')
+        .states()
+        .map(({ isHealthy }) => isHealthy),
+      [true, false],
+    );
+    const asked = Upstreams.build({ a: upstreamConfig([sick.origin], { health: { ...health, path: '/' } }) }, next);
+    assert.ok(asked.get('a').isHealthy(sick.origin));
+    await before.close();
+    await next.close();
+    await asked.close();
+  });
+
   test('ends the health checks of what is gone, and of nothing else', async () => {
     const [gone, kept] = [await probed(), await probed()];
     const config = { gone: upstreamConfig([gone.origin], { health }), kept: upstreamConfig([kept.origin], { health }) };

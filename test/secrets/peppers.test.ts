@@ -113,6 +113,17 @@ test('a check makes nothing and takes a pepper file that the start would make', 
   assert.deepEqual(await readdir(directory.path), []);
 });
 
+test('a check tells of a pepper that is missing beside a database that is there, as the start would', async () => {
+  await using directory = await makeTempDir();
+  await writeFile(directory.file('p.db'), '');
+  const lost = settings(`sqlite:${directory.file('p.db')}`, `file:${directory.file('pepper')}`);
+  const [problem, ...more] = await findPepperProblems(lost, {});
+  assert.deepEqual([problem?.path, more], [['credentials', 'pepper'], []]);
+  assert.match(problem!.message, /put its copy back/);
+  const unreadable = settings(`sqlite:${directory.file('p.db/within.db')}`, `file:${directory.file('pepper')}`);
+  assert.match((await findPepperProblems(unreadable, {}))[0]!.message, /cannot be read/);
+});
+
 test('a pepper behind a dangling link is a fault, not a new pepper', async () => {
   await using directory = await makeTempDir();
   await symlink('nowhere', directory.file('pepper'));

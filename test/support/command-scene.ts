@@ -58,6 +58,8 @@ export class CommandScene {
   ): Promise<CommandEnd> {
     const [out, err] = [new Kept(), new Kept()];
     const host = {
+      // No signal comes.
+      on: () => undefined,
       argv: ['node', 'portcullis', ...args],
       env: { ...environment(), PORTCULLIS_CONFIG: this.configFile, ...env },
       stdin: Readable.from([Buffer.from(stdin)]),

@@ -22,6 +22,7 @@ export interface Call {
 export interface UpstreamCaller {
   readonly upstream: RecordingUpstream;
   readonly connections: Connections;
+  readonly limits: UpstreamLimits;
   /** Sends a request; GET / without a body where nothing else is said. */
   readonly send: (request?: Partial<UpstreamRequest>) => Call;
   /** Sends one and waits for its end. */
@@ -36,21 +37,27 @@ export async function startUpstreamCaller(
   limits: Partial<UpstreamLimits> = {},
 ): Promise<UpstreamCaller> {
   const upstream = await startRecordingUpstream(script);
-  const connections = new Connections(upstream.origin, { ...LIMITS, ...limits });
-  const send: UpstreamCaller['send'] = (request = {}) => call(connections, request);
+  const inForce = { ...LIMITS, ...limits };
+  const connections = new Connections(upstream.origin, inForce);
   return {
     upstream,
     connections,
-    send,
-    ask: async (request) => {
-      const sent = send(request);
-      await inTime(sent.over, 'the end of a request');
-      return sent;
-    },
+    limits: inForce,
+    send: (request = {}) => call(connections, request),
+    ask: sendingOver(connections),
     close: async () => {
       await upstream.close();
       await connections.close();
     },
+  };
+}
+
+/** Sends a request over connections of the caller's, and waits for its end. */
+export function sendingOver(connections: Connections): UpstreamCaller['ask'] {
+  return async (request = {}) => {
+    const sent = call(connections, request);
+    await inTime(sent.over, 'the end of a request');
+    return sent;
   };
 }
 
