@@ -60,9 +60,13 @@ export async function storeRefusedKeys(url: string, peppers: Peppers, count: num
 /** However a text was put together, and whatever its class, it lies in memory like the others and between them. */
 function alikeInMemory(texts: RefusedTexts, count: number): RefusedTexts {
   const copies = Object.fromEntries(CLASSES.map((name) => [name, [] as string[]])) as Record<RefusedClass, string[]>;
-  for (let at = 0; at < count; at++)
-    for (const name of CLASSES) copies[name].push(Buffer.from(texts[name][at]!, 'latin1').toString('latin1'));
+  for (let at = 0; at < count; at++) for (const name of CLASSES) copies[name].push(asReceived(texts[name][at]!));
   return copies;
+}
+
+/** A text as a request brings it: new, so that where others lie in memory tells nothing. */
+export function asReceived(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
 }
 
 const CHECKSUM = 6;

@@ -14,7 +14,15 @@ import { GATEWAY_ENV, gatewayConfig } from '../gateway-config.ts';
 import { keySet } from '../keys.ts';
 import { type OneConnection, openConnection } from '../one-connection.ts';
 import { startRedis } from '../redis.ts';
-import { CLASSES, IMPORTED, MINTED, type RefusedClass, type RefusedTexts, storeRefusedKeys } from '../refused-keys.ts';
+import {
+  asReceived,
+  CLASSES,
+  IMPORTED,
+  MINTED,
+  type RefusedClass,
+  type RefusedTexts,
+  storeRefusedKeys,
+} from '../refused-keys.ts';
 import { keepResults, machineLine, printTable } from '../report.ts';
 import { type Difference, differenceOf } from '../welch.ts';
 
@@ -54,7 +62,7 @@ export async function timing({ session, options, say }: Bench): Promise<void> {
   const enforcement = await createEnforcement({ config, env: GATEWAY_ENV }, () => undefined);
   const { policy } = enforcement.inForce();
   const decide: Sample = (text) => {
-    const request = newRequest(policy, text);
+    const request = newRequest(policy, asReceived(text));
     const from = process.hrtime.bigint();
     const decision = enforcement.decide(request);
     if (!(decision instanceof Promise)) return Number(process.hrtime.bigint() - from);

@@ -6,15 +6,18 @@ import { type Check, type Denial, deny, type Verdict } from '../core/decision.ts
 import { StoreFault } from '../core/fault.ts';
 import { keyState, type KnownKey, type PresentedKey } from '../core/key-record.ts';
 import type { Caller, HeldKey } from '../core/policy.ts';
-import type { KeyFlaw } from '../core/reasons.ts';
+import { KEY_FLAWS, type KeyFlaw } from '../core/reasons.ts';
 import type { Accepted, CallerKnown, GuardPassed, KeyKnown, RouteKnown } from '../core/request.ts';
 import type { AddressGuard } from './address-guard.ts';
 import { readCredential } from './read-credential.ts';
 
 /** Where keys are looked up by their text. */
 export interface KeyFinder {
-  /** What is known without asking anybody: the key, or why the text is refused; undefined where the store has to be asked. */
-  recall(text: string): HeldKey | KeyFlaw | undefined;
+  /**
+   * What is known without asking anybody: the key, or why the text is refused, as its place in KEY_FLAWS; undefined where the
+   * store has to be asked. A number, because to look at a flaw's name takes a time of that name's own.
+   */
+  recall(text: string): HeldKey | number | undefined;
   /** Asks the store. @throws {StoreFault} where it cannot be asked */
   lookUp(text: string): Promise<PresentedKey | 'absent'>;
   /** Goes up with everything that may make what was looked up before untrue. */
@@ -41,10 +44,11 @@ export function authenticateKey(keys: KeyFinder, guard: AddressGuard): Check<Nee
       return failed('malformed', guard.failed(source));
     const recalled = keys.recall(text);
     if (recalled === undefined) return askStore(keys, guard, request, learn, text);
-    const flaw = typeof recalled === 'string' ? recalled : takeHolder(request, learn, recalled);
+    if (typeof recalled === 'number') return failed(KEY_FLAWS[recalled]!, guard.failed(source));
+    const flaw = takeHolder(request, learn, recalled);
     if (flaw !== null) {
       // One that was in force, and is not any more.
-      if (typeof recalled !== 'string') keys.refuse(text, flaw, keys.changes);
+      keys.refuse(text, flaw, keys.changes);
       return failed(flaw, guard.failed(source));
     }
     guard.passed(source);

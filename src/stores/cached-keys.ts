@@ -53,8 +53,8 @@ export class CachedKeys {
     this.#known = new KeyTable(KNOWN_BOUNDS, () => options.onEvent('evicted'));
   }
 
-  /** What is known of a text without asking anybody; undefined where the store has to be asked. */
-  recall(text: string): HeldKey | KeyFlaw | undefined {
+  /** What is known of a text without asking anybody, a flaw as its place in KEY_FLAWS; undefined where the store has to be asked. */
+  recall(text: string): HeldKey | number | undefined {
     const { now, age, onEvent } = this.#options;
     const known = this.#known;
     const digest = this.#digest;
@@ -65,9 +65,10 @@ export class CachedKeys {
       onEvent('hit');
       return known.read(slot);
     }
-    const flaw = this.#refused.find(digest, ageMs);
-    if (flaw !== undefined) onEvent('negative_hit');
-    return flaw;
+    const place = this.#refused.find(digest, ageMs);
+    if (place === -1) return undefined;
+    onEvent('negative_hit');
+    return place;
   }
 
   /** How often something has changed: what is refused because of what was looked up before is not remembered. */

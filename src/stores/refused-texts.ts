@@ -26,10 +26,10 @@ export class RefusedTexts {
     return this.#size;
   }
 
-  /** Why a text is refused; undefined where that is not known. */
-  find(digest: Int32Array, nowMs: number): KeyFlaw | undefined {
+  /** Why a text is refused, as a place in KEY_FLAWS; -1 where that is not known. */
+  find(digest: Int32Array, nowMs: number): number {
     const slot = this.#index.find(digest);
-    return slot !== -1 && this.#untilMs[slot]! > nowMs ? KEY_FLAWS[this.#flaws[slot]!] : undefined;
+    return slot !== -1 && this.#untilMs[slot]! > nowMs ? this.#flaws[slot]! : -1;
   }
 
   remember(digest: Int32Array, flaw: KeyFlaw, untilMs: number): void {

@@ -5,6 +5,7 @@ import { mintKeyText } from '../../src/core/api-key.ts';
 import { StoreFault } from '../../src/core/fault.ts';
 import { type KeyRecord, Pepper } from '../../src/core/key-record.ts';
 import type { Found, KeyStore } from '../../src/core/ports.ts';
+import { KEY_FLAWS } from '../../src/core/reasons.ts';
 import { CachedKeys } from '../../src/stores/cached-keys.ts';
 import { keyRecord } from '../support/key-records.ts';
 
@@ -144,7 +145,7 @@ test('a text that is refused is remembered for a short time with its reason, unt
     const asOf = cache.changes;
     assert.equal(await cache.lookUp(TEXT), 'absent');
     cache.refuse(TEXT, flaw, asOf);
-    assert.equal(cache.recall(TEXT), flaw);
+    assert.equal(cache.recall(TEXT), KEY_FLAWS.indexOf(flaw));
     assert.equal(world.events.at(-1), 'negative_hit');
     cache.forget({ kind: 'key', id: 'k9' });
     assert.equal(cache.recall(TEXT), undefined);
@@ -177,7 +178,7 @@ test('one that was in force and is refused is forgotten', async () => {
   const { cache } = fixture(() => Promise.resolve(recordOf(TEXT)));
   await cache.lookUp(TEXT);
   cache.refuse(TEXT, 'expired', cache.changes);
-  assert.equal(cache.recall(TEXT), 'expired');
+  assert.equal(cache.recall(TEXT), KEY_FLAWS.indexOf('expired'));
 });
 
 test('a store that cannot be asked is never taken for an answer', async () => {

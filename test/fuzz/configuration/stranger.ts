@@ -4,6 +4,7 @@ import { AddressGuard } from '../../../src/checks/address-guard.ts';
 import type { LoadedConfig } from '../../../src/config/load.ts';
 import { parseAddress } from '../../../src/core/address.ts';
 import type { Policy, Route } from '../../../src/core/policy.ts';
+import { KEY_FLAWS } from '../../../src/core/reasons.ts';
 import { parseTarget } from '../../../src/core/target.ts';
 import { decisionSequence } from '../../../src/decide/decide.ts';
 import { RequestState } from '../../../src/decide/request-state.ts';
@@ -29,7 +30,7 @@ export async function letsStrangersIn({ config, hash }: LoadedConfig): Promise<b
   );
   const pipeline = decisionSequence({
     guard,
-    keys: { recall: () => 'unknown', lookUp: async () => 'absent', changes: 0, refuse: () => {} },
+    keys: { recall: () => KEY_FLAWS.indexOf('unknown'), lookUp: async () => 'absent', changes: 0, refuse: () => {} },
     take: (demands) => ({
       isAdmitted: true,
       limits: demands.map(({ requests }) => ({ remaining: requests, resetMs: 1000, isViolated: false })),
