@@ -28,9 +28,9 @@ import { type Difference, differenceOf } from '../welch.ts';
 
 const SAMPLES = 100_000;
 /** Texts a class. Asked again and again, few are remembered all the time; all of them in turn are more than are remembered.
- * Many, because samples of one text are not independent: where it lies in memory takes a time of its own. */
+ * As many as samples, because those of one text are not independent: where its digest lies in a table takes a time of its own. */
 const REMEMBERED = 500;
-const LOOKED_UP = 20_000;
+const LOOKED_UP = SAMPLES;
 /** Questions at once where each waits for the store: one by one they would take an hour. */
 const LANES = 64;
 /** Above it, two classes can be told apart. */
