@@ -27,8 +27,10 @@ import { keepResults, machineLine, printTable } from '../report.ts';
 import { type Difference, differenceOf } from '../welch.ts';
 
 const SAMPLES = 100_000;
-/** Texts a class. Asked again and again, few are remembered all the time; all of them in turn are more than are remembered.
- * As many as samples, because those of one text are not independent: where its digest lies in a table takes a time of its own. */
+/**
+ * Texts a class. Asked again and again, few are remembered all the time; all of them in turn are more than are remembered. As
+ * many as samples, because those of one text are not independent: where its digest lies in a table takes a time of its own.
+ */
 const REMEMBERED = 500;
 const LOOKED_UP = SAMPLES;
 /** Questions at once where each waits for the store: one by one they would take an hour. */
