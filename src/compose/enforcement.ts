@@ -192,6 +192,7 @@ async function assemble({ first, log, metrics, peppers, store, age, adopt, other
   const open = new OpenExchanges({
     policy: () => inForce.policy,
     askKey: (id) => keys.ask(id),
+    onOverruled: (id) => keys.distrust(id),
     now: Date.now,
     onBug: (bug) => log.error('a defect was met while open requests were decided again', { bug }),
   });

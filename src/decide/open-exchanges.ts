@@ -17,6 +17,8 @@ export interface OpenExchangesOptions {
   readonly policy: () => Policy;
   /** Asks the store for a key by its id. @throws {StoreFault} */
   readonly askKey: (id: string) => Promise<Found>;
+  /** What a key opened is about to be ended: what was known of that key before must let nothing through any more. */
+  readonly onOverruled: (id: string) => void;
   readonly now: Clock;
   /** A defect: an exception that nothing expected. */
   readonly onBug: (bug: unknown) => void;
@@ -179,7 +181,10 @@ export class OpenExchanges {
     if (exchange.place === -1) return;
     const { denial, caller } = await this.#decide(exchange.admitted!, key);
     if (exchange.place === -1) return;
-    if (denial !== null) return exchange.endFor(denial);
+    if (denial !== null) {
+      if (exchange.key !== null) this.#options.onOverruled(exchange.key.id);
+      return exchange.endFor(denial);
+    }
     exchange.caller = caller;
     if (key !== 'absent') exchange.key = key;
   }

@@ -120,6 +120,12 @@ export class CachedKeys {
     return found !== 'absent' && found.id === id && this.#isGenuine(found) ? found : 'absent';
   }
 
+  /** Forgets a key that the store was found to know otherwise, before the feed has told of it. */
+  distrust(id: string): void {
+    this.#changes++;
+    this.#known.forget(id);
+  }
+
   /** Takes in a change that the feed told of. */
   forget(change: Change): void {
     this.#changes++;

@@ -41,15 +41,18 @@ class Exchange extends OpenExchange {
   readonly denials: Denial[] = [];
   isAwaited = false;
   readonly #open: OpenExchanges;
+  readonly #story: string[];
 
-  constructor(open: OpenExchanges) {
+  constructor(open: OpenExchanges, story: string[]) {
     super();
+    this.#story = story;
     this.#open = open;
     this.newsBefore = open.news;
   }
 
   endFor(denial: Denial): void {
     this.denials.push(denial);
+    this.#story.push(`ended ${denial.reason}`);
     this.#open.remove(this);
   }
 
@@ -80,6 +83,8 @@ function fixture() {
     answersAfterMs: 0,
     nowMs: 1_000,
     bugs: [] as unknown[],
+    /** Keys overruled and requests ended, in order. */
+    story: [] as string[],
   };
   const open = new OpenExchanges({
     policy: () => world.policy,
@@ -89,13 +94,14 @@ function fixture() {
       if (world.answersAfterMs > 0) await pause(world.answersAfterMs);
       return world.records.get(id) ?? 'absent';
     },
+    onOverruled: (id) => world.story.push(`overruled ${id}`),
     now: () => world.nowMs,
     onBug: (bug) => world.bugs.push(bug),
   });
   // Looks come when the test says so.
   open.close();
   const begin = (id: string | null, path = '/things?api_key=secret'): Exchange => {
-    const exchange = new Exchange(open);
+    const exchange = new Exchange(open, world.story);
     const record = id === null ? null : (world.records.get(id) ?? recordOf(id));
     if (record) world.records.set(record.id, record);
     open.add(exchange, admitted(record, path));
@@ -168,6 +174,16 @@ test('more changes than are told apart count as changes that were missed', async
   for (let at = 0; at <= BOUNDS.changedKeys; at++) open.hear({ kind: 'key', id: `other-${at}` });
   await open.look();
   assert.deepEqual(world.asked, ['a']);
+});
+
+test('before a request is ended, what was known of its key is no longer believed', async () => {
+  const { open, world, begin } = fixture();
+  ['a', 'b'].forEach((id) => begin(id));
+  world.records.set('a', recordOf('a', { status: 'revoked' }));
+  // The feed has yet to tell of it: the key is asked for because of other news.
+  open.hear({ kind: 'reset' });
+  await open.look();
+  assert.deepEqual(world.story, ['overruled a', 'ended revoked']);
 });
 
 test('a store that does not answer ends nothing, and is asked again until it does', async () => {
@@ -262,7 +278,7 @@ test('what was decided while a change was heard of is decided again', async () =
   const { open, world } = fixture();
   const stale = recordOf('a');
   world.records.set('a', recordOf('a', { status: 'revoked' }));
-  const exchange = new Exchange(open);
+  const exchange = new Exchange(open, world.story);
   open.hear({ kind: 'key', id: 'a' });
   await open.look();
   open.add(exchange, admitted(stale, '/things'));

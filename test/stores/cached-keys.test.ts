@@ -120,6 +120,22 @@ test('a look-up that a change overtook is not kept', async () => {
   assert.equal(cache.recall(TEXT), undefined);
 });
 
+test('a key that is distrusted is looked up again, and no look-up from before it is kept', async () => {
+  const answers = [Promise.withResolvers<Found>(), Promise.withResolvers<Found>()];
+  const { cache, world } = fixture(() => answers[world.asked - 1]!.promise);
+  answers[0]!.resolve(recordOf(TEXT));
+  await cache.lookUp(TEXT);
+  cache.distrust('another');
+  assert.notEqual(cache.recall(TEXT), undefined);
+  cache.distrust('k1');
+  assert.equal(cache.recall(TEXT), undefined);
+  const asked = cache.lookUp(TEXT);
+  cache.distrust('k1');
+  answers[1]!.resolve(recordOf(TEXT));
+  await asked;
+  assert.equal(cache.recall(TEXT), undefined);
+});
+
 test('who asks behind a change is not answered by a look-up from before it', async () => {
   const answers: ((found: Found) => void)[] = [];
   const { cache, world } = fixture(() => new Promise((resolve) => answers.push(resolve)));
