@@ -15,8 +15,7 @@ import { changeRefusal } from './redis-fitness.ts';
 import { changeOf, fieldOf, nameEpoch, seeRedis, type StreamEntry, streamEntries } from './redis-history.ts';
 import type { RedisNames } from './redis-names.ts';
 import { replicationOf } from './redis-replicas.ts';
-import { refusalOf } from './redis-refusal.ts';
-import { isReply } from './redis-settings.ts';
+import { isReply, refusalOf } from './redis-refusal.ts';
 import type { Warn } from './settings.ts';
 
 const READ_AT_ONCE = 1_000;

@@ -4,7 +4,7 @@ import { Redis } from 'ioredis';
 import { BOUNDS } from '../core/bounds.ts';
 import type { RedisPlace } from '../core/redis-url.ts';
 import { reconnectPauseMs } from './redis-connector.ts';
-import { refusalOf } from './redis-refusal.ts';
+import { isRefusedRight, refusalOf } from './redis-refusal.ts';
 import type { RedisClientOptions, RedisServer } from './redis-server.ts';
 
 interface ClientOptions {
@@ -75,7 +75,7 @@ function sayNothingOfInfo(client: Redis): void {
     const told = words.at(-1);
     if (typeof told !== 'function') return ask(...words);
     return ask((error: Error | null, text: string) => {
-      const isRefused = error?.message.startsWith('NOPERM') === true;
+      const isRefused = isRefusedRight(error);
       told(isRefused ? null : error, isRefused ? '' : text);
     });
   };

@@ -2,8 +2,8 @@
 // limits in silence, so it is refused, at the start and whenever a connection is made anew; and one that cannot take
 // changes, because it was demoted or cut off, does not know of those that others take.
 import type { Redis } from 'ioredis';
-import { lacksReplicas, refusalOf } from './redis-refusal.ts';
-import { configValue, infoField, isReply } from './redis-settings.ts';
+import { isReply, lacksReplicas, refusalOf } from './redis-refusal.ts';
+import { configValue, infoField } from './redis-settings.ts';
 
 /**
  * Why the server is refused for its `maxmemory-policy`, as a sentence with the cure; undefined if it is not. Where
@@ -31,7 +31,7 @@ export async function databaseRefusal(client: Redis, address: string): Promise<s
     return undefined;
   } catch (error) {
     if (!isReply(error)) throw error;
-    return `Redis at ${address} refuses database ${db} (${(error as Error).message}); correct the number in store.url, or allow it (databases in redis.conf; ACL: +select).`;
+    return `Redis at ${address} refuses database ${db} (${error.message}); correct the number in store.url, or allow it (databases in redis.conf; ACL: +select).`;
   }
 }
 

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { Lineage } from '../core/ports.ts';
 import { epochFor, type Sight } from './lineage.ts';
 import type { RedisNames } from './redis-names.ts';
+import { isReply } from './redis-refusal.ts';
 
 export const streamEntries = z.array(z.tuple([z.string(), z.array(z.string())]));
 
@@ -62,7 +63,7 @@ export async function nameEpoch(
     await send((client) => client.set(epoch, name, 'NX'));
   } catch (error) {
     // One that takes no writes just now is believed by its changes alone.
-    if (error instanceof Error && error.name === 'ReplyError') return sight;
+    if (isReply(error)) return sight;
     throw error;
   }
   return { ...sight, epoch: await send((client) => client.get(epoch)) };

@@ -55,9 +55,19 @@ export function isUnknownCommand(error: unknown): boolean {
   return /^ERR (?:unknown command|This instance has cluster support disabled)/i.test(replyOf(error));
 }
 
+/** Whether the server refuses the command to the user of store.url. */
+export function isRefusedRight(error: unknown): boolean {
+  return replyOf(error).startsWith('NOPERM');
+}
+
+/** Whether the server itself answered with the error: the connection to it holds. */
+export function isReply(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'ReplyError';
+}
+
 /** The text of an error that the server itself answered with; a script's is the one that ended it. */
 export function replyOf(error: unknown): string {
-  if (!(error instanceof Error) || error.name !== 'ReplyError') return '';
+  if (!isReply(error)) return '';
   // Before version 7, an error inside a script came wrapped into a sentence.
   return error.message.replace(/^ERR Error running script .*?: -?(?=[A-Z]+ )/, '');
 }

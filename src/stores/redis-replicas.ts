@@ -2,6 +2,7 @@
 // has it.
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import { isRefusedRight } from './redis-refusal.ts';
 
 const replicaRole = z.tuple([z.string(), z.string(), z.string()]);
 
@@ -20,7 +21,7 @@ export async function replicationOf(client: Redis): Promise<Replication | undefi
     const [, offset, replicas] = primaryRole.parse(await client.role());
     return { offset, confirmed: replicas.map((replica) => Number(replicaRole.safeParse(replica).data?.[2] ?? 0)) };
   } catch (error) {
-    if (error instanceof Error && error.message.startsWith('NOPERM')) return undefined;
+    if (isRefusedRight(error)) return undefined;
     throw error;
   }
 }
@@ -31,7 +32,7 @@ export async function mayWait(client: Redis): Promise<boolean> {
     await client.wait(0, 1);
     return true;
   } catch (error) {
-    if (error instanceof Error && error.message.startsWith('NOPERM')) return false;
+    if (isRefusedRight(error)) return false;
     throw error;
   }
 }
@@ -47,7 +48,7 @@ export async function isReplicated(client: Redis, waitMs: number): Promise<boole
     return replicas.length === 0 || (await client.wait(1, waitMs)) > 0;
   } catch (error) {
     // Who may not ask goes without an answer.
-    if (error instanceof Error && error.message.startsWith('NOPERM')) return true;
+    if (isRefusedRight(error)) return true;
     // Not the refusal itself, after which nothing would have run and all of it could be sent again.
     throw new Error('the primary was lost before a replica had the change; see whether it was made', { cause: error });
   }

@@ -1,6 +1,7 @@
 // What a Redis tells of how it is set up. A managed one may refuse CONFIG or INFO: then that is not known, which is not
 // the same as a fault.
 import type { Redis } from 'ioredis';
+import { isReply } from './redis-refusal.ts';
 
 /** One setting; undefined if the server refuses to tell. */
 export async function configValue(client: Redis, name: string): Promise<string | undefined> {
@@ -16,10 +17,6 @@ export async function infoField(client: Redis, section: string, name: string): P
     ?.split('\r\n')
     .find((line) => line.startsWith(`${name}:`))
     ?.slice(name.length + 1);
-}
-
-export function isReply(error: unknown): boolean {
-  return error instanceof Error && error.name === 'ReplyError';
 }
 
 /** The reply, or undefined if the server answered with an error; a lost connection still rejects. */
