@@ -1,10 +1,7 @@
 // An application behind the middleware that answers whenever it likes: what was ended meanwhile costs it nothing, though a
 // client chooses the moment, and nothing is let through by a middleware that was closed.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import express, { type Response } from 'express';
@@ -13,6 +10,7 @@ import { type PortcullisMiddleware, portcullis } from '../../src/express.ts';
 import { readScrape } from '../support/acceptance-metrics.ts';
 import { eventually } from '../support/acceptance-wait.ts';
 import { RawClient } from '../support/raw-client.ts';
+import { type ServedApp, serveApp } from '../support/served-app.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 
 const HEAD = 'POST /later HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n';
@@ -20,7 +18,7 @@ const TOO_MUCH = `400\r\n${'x'.repeat(1024)}\r\n`;
 const directory = await makeTempDir();
 const file = join(directory.path, 'portcullis.yaml');
 let gate: PortcullisMiddleware;
-let server: Server;
+let served: ServedApp;
 let port: number;
 /** What the application has not answered yet. */
 let late: Response | undefined;
@@ -40,14 +38,12 @@ routes:
   );
   gate = await portcullis({ config: file });
   const app = express().use(gate, (_request, response) => void (late = response));
-  server = createServer(app).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  ({ port } = server.address() as AddressInfo);
+  served = await serveApp(app);
+  ({ port } = served);
 });
 
 after(async () => {
-  server.close();
-  server.closeAllConnections();
+  served.close();
   await gate.close();
   await directory.remove();
 });
@@ -102,14 +98,11 @@ test('a middleware that was closed lets nothing through, cached or public', asyn
   await management.close();
   const closing = await portcullis({ config: file });
   const app = express().use(closing, (_request, response) => void response.end());
-  const behind = createServer(app).listen(0, '127.0.0.1');
-  await once(behind, 'listening');
-  const { port: behindPort } = behind.address() as AddressInfo;
+  const behind = await serveApp(app);
   const ask = async (path: string): Promise<number> =>
-    (await fetch(`http://127.0.0.1:${behindPort}${path}`, { headers: { 'X-Api-Key': secret } })).status;
+    (await fetch(`http://127.0.0.1:${behind.port}${path}`, { headers: { 'X-Api-Key': secret } })).status;
   assert.deepEqual([await ask('/keyed'), await ask('/public')], [200, 200]);
   await closing.close();
   assert.deepEqual([await ask('/keyed'), await ask('/public')], [503, 503]);
   behind.close();
-  behind.closeAllConnections();
 });

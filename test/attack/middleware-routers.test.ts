@@ -1,15 +1,13 @@
 // Express's own routers against the decision: an application with one handler for each route, written as Express writes it and
 // registered as specific before general. Whatever is asked for, the handler that runs is that of the route that decided.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import express, { type Request, type Response, type Router } from 'express';
 import { portcullis } from '../../src/express.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { seededNumbers } from '../support/seeded-numbers.ts';
+import { serveApp } from '../support/served-app.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 
 /** In the order in which they are more specific. */
@@ -54,13 +52,11 @@ const app = express();
 app.use('/m/n', express.Router().use(gate, handlersUnder('/m/n')));
 app.use('/m', gate, handlersUnder('/m'));
 app.use(gate, handlersUnder(''));
-const server = createServer(app).listen(0, '127.0.0.1');
-await once(server, 'listening');
-const { port } = server.address() as AddressInfo;
+const served = await serveApp(app);
+const { port } = served;
 
 after(async () => {
-  server.close();
-  server.closeAllConnections();
+  served.close();
   await gate.close();
   await directory.remove();
 });

@@ -1,10 +1,7 @@
 // The middleware form under attack: what Express's routers and the application make of a request is what was decided
 // about, whatever was sent, and every request is recorded and gives back what it held.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -15,12 +12,13 @@ import { readScrape } from '../support/acceptance-metrics.ts';
 import { eventually } from '../support/acceptance-wait.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { seededNumbers } from '../support/seeded-numbers.ts';
+import { type ServedApp, serveApp } from '../support/served-app.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 
 const directory = await makeTempDir();
 const file = join(directory.path, 'portcullis.yaml');
 let gate: PortcullisMiddleware;
-let server: Server;
+let served: ServedApp;
 let secret: string;
 let id: string;
 
@@ -94,13 +92,11 @@ routes:
   app.use(['/api/small', '/watched'], (request, response) => void request.on('end', () => response.json({})).resume());
   app.use('/api', routed);
   app.use(give('other'));
-  server = createServer(app).listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  served = await serveApp(app);
 });
 
 after(async () => {
-  server.close();
-  server.closeAllConnections();
+  served.close();
   await gate.close();
   await directory.remove();
 });
@@ -114,7 +110,7 @@ function give(handler: string) {
 }
 
 async function send(target: string, fields = `X-Api-Key: ${secret}\r\n`): Promise<{ status: number; body: string }> {
-  const { port } = server.address() as AddressInfo;
+  const { port } = served;
   const bytes = `GET ${target} HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n${fields}\r\n`;
   const text = await RawClient.exchange(port, bytes);
   return { status: Number(text.slice(9, 12)), body: text.slice(text.indexOf('\r\n\r\n') + 4) };
@@ -188,7 +184,7 @@ for (const [what, path] of [
   ['that observes', '/watched'],
 ])
   test(`a route ${what} has its maxBody, declared or not, with the head or behind it`, async () => {
-    const { port } = server.address() as AddressInfo;
+    const { port } = served;
     const head = `POST ${path} HTTP/1.1\r\nHost: app.test\r\nX-Api-Key: ${secret}\r\nConnection: close\r\n`;
     const body = 'x'.repeat(1025);
     const declared = await RawClient.exchange(port, `${head}Content-Length: 1025\r\n\r\n${body}`);
@@ -228,7 +224,7 @@ test('no capital letter leads past a route to a handler that Express finds all t
     assert.ok([400, 403, 404].includes(status), `${target}: ${status} ${body}`);
   }
   assert.equal((await given('/api/OTHER')).handler, 'api');
-  const { port } = server.address() as AddressInfo;
+  const { port } = served;
   const fields =
     'Host: app.test\r\nOrigin: http://a.test\r\nAccess-Control-Request-Method: GET\r\nConnection: close\r\n\r\n';
   for (const [path, status] of [
@@ -270,7 +266,7 @@ test('an application that hands Connection on has no field of ours taken away, a
     ['close, X-Consumer-Id', 'close'],
     ['X-Consumer-Id, CLOSE, upgrade', 'close'],
   ]) {
-    const { port } = server.address() as AddressInfo;
+    const { port } = served;
     const bytes = `GET /api/x HTTP/1.0\r\nHost: app.test\r\nX-Api-Key: ${secret}\r\nConnection: ${sent}\r\nUpgrade: websocket\r\n\r\n`;
     const text = await RawClient.exchange(port, bytes);
     const { headers, distinct, raw } = JSON.parse(text.slice(text.indexOf('\r\n\r\n'))) as Given;
@@ -280,7 +276,7 @@ test('an application that hands Connection on has no field of ours taken away, a
 });
 
 test('an identity or a credential in a trailer, or in a query that was parsed before, is gone', async () => {
-  const { port } = server.address() as AddressInfo;
+  const { port } = served;
   const text = await RawClient.exchange(
     port,
     'POST /public/read HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n' +
@@ -294,7 +290,7 @@ test('an identity or a credential in a trailer, or in a query that was parsed be
 });
 
 test('a denial is whole behind what wraps the head of an answer', async () => {
-  const { port } = server.address() as AddressInfo;
+  const { port } = served;
   const answer = await fetch(`http://127.0.0.1:${port}/api/wrapped`);
   assert.equal(answer.status, 401);
   assert.equal(answer.headers.get('content-type'), 'application/problem+json');

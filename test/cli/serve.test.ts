@@ -10,6 +10,7 @@ import { stringify } from 'yaml';
 import { MAIN, portcullis } from '../support/acceptance-cli.ts';
 import { eventually, inTime } from '../support/acceptance-wait.ts';
 import { startGateway, type GatewayProcess } from '../support/gateway-process.ts';
+import { own } from '../support/own-process.ts';
 import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
 
 describe('serve', () => {
@@ -67,7 +68,7 @@ describe('serve', () => {
   test('SIGHUP and SIGTERM during its start: it starts, and then it ends, exit 0', async () => {
     const file = dir.file('early.yaml');
     execFileSync('mkfifo', [file]);
-    const child = spawn(process.execPath, [MAIN, 'serve', '-c', file], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = own(spawn(process.execPath, [MAIN, 'serve', '-c', file], { stdio: ['ignore', 'pipe', 'inherit'] }));
     const ended = once(child, 'exit');
     let log = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (log += text));

@@ -8,6 +8,7 @@ import { WorkerSlot } from '../../src/compose/worker-slot.ts';
 import { createLog } from '../../src/record/log.ts';
 import { eventually } from '../support/acceptance-wait.ts';
 import { KeptLines } from '../support/kept-lines.ts';
+import { own } from '../support/own-process.ts';
 
 const PRETENDER = new URL('../support/pretend-worker.ts', import.meta.url);
 
@@ -32,7 +33,7 @@ describe('the place of a worker', () => {
       log: createLog({ level: 'info', destination: kept }),
       spawn: () => {
         const manner = manners[Math.min(processes.length, manners.length - 1)] ?? '';
-        const child = fork(PRETENDER, [manner], { serialization: 'advanced' });
+        const child = own(fork(PRETENDER, [manner], { serialization: 'advanced' }));
         processes.push(child);
         return child;
       },

@@ -6,6 +6,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { own } from '../support/own-process.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const DEFAULT_PORTS = [8080, 9464, 3000];
@@ -28,7 +29,7 @@ describe('npm run demo', { timeout: 60_000 }, () => {
   before(async () => {
     // With the default ports taken, by this test or by anybody, the demo has to find others.
     await Promise.all(holders.map((holder, at) => hold(holder, DEFAULT_PORTS[at]!)));
-    demo = spawn(process.execPath, ['src/demo/main.ts'], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+    demo = own(spawn(process.execPath, ['src/demo/main.ts'], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] }));
     ended = new Promise((resolve) => demo.once('close', resolve));
     await new Promise<void>((resolve, reject) => {
       const read = (text: string): void => {

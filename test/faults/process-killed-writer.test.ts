@@ -14,6 +14,7 @@ import { environment } from '../support/acceptance-cli.ts';
 import { eventually, inTime } from '../support/acceptance-wait.ts';
 import { storeSettings } from '../support/backings.ts';
 import { atScale, found } from '../support/findings.ts';
+import { own } from '../support/own-process.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { seededNumbers } from '../support/seeded-numbers.ts';
 import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
@@ -39,10 +40,12 @@ class Writer {
   #unfinished = '';
 
   constructor(url: string, prefix: string) {
-    this.#child = spawn(process.execPath, [WRITER, url, PEPPER, prefix], {
-      env: environment(),
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
+    this.#child = own(
+      spawn(process.execPath, [WRITER, url, PEPPER, prefix], {
+        env: environment(),
+        stdio: ['ignore', 'pipe', 'ignore'],
+      }),
+    );
     this.#closed = once(this.#child, 'close');
     this.#child.stdout.setEncoding('utf8').on('data', (text: string) => this.#heard(text));
   }

@@ -12,6 +12,7 @@ import { FaultScene } from '../support/fault-scene.ts';
 import { atScale, found } from '../support/findings.ts';
 import type { GatewayEnd } from '../support/gateway-process.ts';
 import { OpenEnds } from '../support/open-ends.ts';
+import { own } from '../support/own-process.ts';
 import { seededNumbers } from '../support/seeded-numbers.ts';
 import { answerStreaming } from '../support/streaming-upstream.ts';
 
@@ -120,11 +121,13 @@ describe('SIGTERM', { concurrency: true }, () => {
       const starts = atScale({ suite: 6, full: 60 });
       const ends = new Map<string, number>();
       for (let at = 0; at < starts; at++) {
-        const child = spawn(process.execPath, [MAIN, 'serve', '-c', on.gateway.configFile], {
-          cwd: on.scene.directory,
-          env: environment(),
-          stdio: ['ignore', 'ignore', 'pipe'],
-        });
+        const child = own(
+          spawn(process.execPath, [MAIN, 'serve', '-c', on.gateway.configFile], {
+            cwd: on.scene.directory,
+            env: environment(),
+            stdio: ['ignore', 'ignore', 'pipe'],
+          }),
+        );
         let stderr = '';
         child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
         const ended = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;

@@ -10,6 +10,7 @@ import { scrape, type Scrape } from '../support/acceptance-metrics.ts';
 import { freePort } from '../support/acceptance-ports.ts';
 import { eventually, inTime } from '../support/acceptance-wait.ts';
 import type { LogLine, Settings } from '../support/gateway-process.ts';
+import { own } from '../support/own-process.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 
 export interface FuzzedGateway {
@@ -38,11 +39,13 @@ export async function startFuzzedGateway(settings: Settings, keys: readonly obje
   };
   await writeFile(file, stringify(all));
   await importKeys(file, directory.file('keys.jsonl'), keys);
-  const child = spawn(process.execPath, [MAIN, 'serve', '-c', file], {
-    cwd: directory.path,
-    env: environment(),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = own(
+    spawn(process.execPath, [MAIN, 'serve', '-c', file], {
+      cwd: directory.path,
+      env: environment(),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }),
+  );
   const troubles: string[] = [];
   let isEnding = false;
   const exited = new Promise<void>((resolve) => {

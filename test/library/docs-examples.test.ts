@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import { type AddressInfo, createServer as createNetServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
+import { freePort } from '../support/acceptance-ports.ts';
+import { own } from '../support/own-process.ts';
+import { serveApp } from '../support/served-app.ts';
 
 // The examples import the package by its name, so they have to run inside its folder, against its compiled form.
 const ROOT = new URL('../..', import.meta.url).pathname;
@@ -68,7 +69,7 @@ async function start(
       .replace(/\b(3000|3001|8080|9464)\b/g, (text) => String(ports[text] ?? text))
       .replace('data/portcullis.db', `${FOLDER}/p.db`),
   );
-  const child = spawn(process.execPath, [file], { cwd: FOLDER, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = own(spawn(process.execPath, [file], { cwd: FOLDER, stdio: ['ignore', 'pipe', 'inherit'] }));
   children.push(child);
   child.stdout.resume();
   for (let tries = 0; ; tries++) {
@@ -79,15 +80,6 @@ async function start(
     );
     if (isUp) return child;
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createNetServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 test('every example of the library page is run by a test', () => {
@@ -103,13 +95,12 @@ test('the Express example answers with the key it was called with', async () => 
 });
 
 test('the Express example with http-proxy-middleware forwards who is calling, and not the key', async () => {
-  const upstream = createServer((request, response) =>
+  const upstream = await serveApp((request, response) =>
     response.end(JSON.stringify({ url: request.url, headers: request.headers })),
-  ).listen(0, '127.0.0.1');
-  await once(upstream, 'listening');
+  );
   try {
     const port = await freePort();
-    await start('express-proxy', EXAMPLES[1]!, { 3000: port, 3001: (upstream.address() as AddressInfo).port }, port);
+    await start('express-proxy', EXAMPLES[1]!, { 3000: port, 3001: upstream.port }, port);
     const answer = await fetch(`http://127.0.0.1:${port}/orders/%37?x=1`, {
       headers: { 'x-api-key': secret, 'x-consumer-id': 'root' },
     });
@@ -120,19 +111,17 @@ test('the Express example with http-proxy-middleware forwards who is calling, an
     assert.equal((await fetch(`http://127.0.0.1:${port}/orders/7`)).status, 401);
   } finally {
     upstream.close();
-    upstream.closeAllConnections();
   }
 });
 
 test('the createGateway example is a whole gateway, and SIGTERM drains it', async () => {
-  const upstream = createServer((_request, response) => response.end('an order')).listen(0, '127.0.0.1');
-  await once(upstream, 'listening');
+  const upstream = await serveApp((_request, response) => response.end('an order'));
   try {
     const [proxy, ops] = [await freePort(), await freePort()];
     const child = await start(
       'gateway',
       EXAMPLES[2]!.replace('version: 1,', `version: 1, credentials: { pepper: 'file:${FOLDER}/pepper' },`),
-      { 3000: (upstream.address() as AddressInfo).port, 8080: proxy, 9464: ops },
+      { 3000: upstream.port, 8080: proxy, 9464: ops },
       proxy,
     );
     const answer = await fetch(`http://127.0.0.1:${proxy}/orders/7`, { headers: { 'x-api-key': secret } });
@@ -143,6 +132,5 @@ test('the createGateway example is a whole gateway, and SIGTERM drains it', asyn
     assert.equal(code, 0);
   } finally {
     upstream.close();
-    upstream.closeAllConnections();
   }
 });

@@ -1,19 +1,18 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import express from 'express';
 import request from 'supertest';
 import { openManagement } from '../../src/compose/management.ts';
 import { type PortcullisMiddleware, portcullis } from '../../src/express.ts';
+import { type ServedApp, serveApp } from '../support/served-app.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 import { writeFileSync } from 'node:fs';
 
 const directory = await makeTempDir();
 const file = join(directory.path, 'portcullis.yaml');
 let gate: PortcullisMiddleware;
-let server: Server;
+let served: ServedApp;
 let secret: string;
 
 before(async () => {
@@ -45,18 +44,16 @@ routes:
     (req, res) =>
       void res.json({ url: req.url, headers: req.headers, identity: req.portcullis, body: req.body as unknown }),
   );
-  server = createServer(app).listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  served = await serveApp(app);
 });
 
 after(async () => {
-  server.close();
-  server.closeAllConnections();
+  served.close();
   await gate.close();
   await directory.remove();
 });
 
-const call = () => request(server);
+const call = () => request(served.server);
 
 test('what is let through has req.portcullis', async () => {
   const { status, body, headers } = await call().get('/echo/1?x=%41').set('X-Api-Key', secret);
@@ -137,7 +134,7 @@ test('a body that is too large is refused, declared or not', async () => {
   assert.equal(declared.status, 413);
   const small = await call().post('/echo/1').set('X-Api-Key', secret).type('text/plain').send('abc');
   assert.equal(small.body.body, 'abc');
-  const { port } = server.address() as { port: number };
+  const { port } = served;
   const undeclared = await fetch(`http://127.0.0.1:${port}/echo/1`, {
     method: 'POST',
     headers: { 'x-api-key': secret, 'content-type': 'text/plain' },

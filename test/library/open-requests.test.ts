@@ -1,8 +1,5 @@
 // An application's own streams obey too: what its middleware let through ends with the key that opened it.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import express from 'express';
@@ -10,6 +7,7 @@ import { openManagement } from '../../src/compose/management.ts';
 import { portcullis } from '../../src/express.ts';
 import { eventually, inTime } from '../support/acceptance-wait.ts';
 import { openStream } from '../support/open-clients.ts';
+import { serveApp } from '../support/served-app.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 import { writeFileSync } from 'node:fs';
 
@@ -44,12 +42,10 @@ let answerLate: (() => void) | undefined;
 app.get('/late', (_request, response) => {
   answerLate = () => void response.status(200).json({ late: true });
 });
-const server = createServer(app).listen(0, '127.0.0.1');
-await once(server, 'listening');
-const { port } = server.address() as AddressInfo;
+const served = await serveApp(app);
+const { port } = served;
 after(async () => {
-  server.close();
-  server.closeAllConnections();
+  served.close();
   await gate.close();
   await management.close();
   await directory.remove();

@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import type { Change, LimitAlgorithm } from '../../src/core/ports.ts';
 import { eventually } from '../support/acceptance-wait.ts';
 import { BACKINGS, type Backing } from '../support/backings.ts';
+import { own } from '../support/own-process.ts';
 import type { Order } from '../support/store-process.ts';
 import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
 
@@ -16,7 +17,7 @@ const ALGORITHMS: readonly LimitAlgorithm[] = ['fixed', 'sliding', 'bucket'];
 /** Starts a process. What the first compiles, the others read from the cache. */
 async function start(cache: string): Promise<ChildProcess> {
   const env = { ...process.env, NODE_COMPILE_CACHE: cache };
-  const child = fork(new URL('../support/store-process.ts', import.meta.url), { env });
+  const child = own(fork(new URL('../support/store-process.ts', import.meta.url), { env }));
   await once(child, 'message');
   return child;
 }

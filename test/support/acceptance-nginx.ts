@@ -5,6 +5,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort, listening } from './acceptance-ports.ts';
 import { eventually, inTime } from './acceptance-wait.ts';
+import { own } from './own-process.ts';
 
 export interface Nginx {
   readonly url: string;
@@ -46,7 +47,10 @@ http {
 `;
   const file = join(base, 'nginx.conf');
   await writeFile(file, configuration);
-  const child = spawn('nginx', ['-c', file, '-e', join(base, 'error.log'), '-p', base], { stdio: 'ignore' });
+  const child = own(
+    spawn('nginx', ['-c', file, '-e', join(base, 'error.log'), '-p', base], { stdio: 'ignore' }),
+    'SIGTERM',
+  );
   const exited = once(child, 'exit');
   await eventually(() => listening(port));
   return {

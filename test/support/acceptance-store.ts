@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { freePort } from './acceptance-ports.ts';
 import { eventually } from './acceptance-wait.ts';
+import { own } from './own-process.ts';
 
 /** The stores that a guarantee is checked on. */
 export const STORE_KINDS = ['sqlite', 'redis'] as const;
@@ -45,10 +46,10 @@ export async function startRedis(
   options: { readonly port?: number; readonly extra?: readonly string[] } = {},
 ): Promise<RedisServer> {
   const { port = await freePort(), extra = [] } = options;
-  const child = spawn(
-    'redis-server',
-    ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', '', ...extra],
-    { stdio: 'ignore' },
+  const child = own(
+    spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', '', ...extra], {
+      stdio: 'ignore',
+    }),
   );
   const exited = once(child, 'exit');
   await eventually(() => ping(port));

@@ -7,6 +7,7 @@ import { environment, MAIN } from './acceptance-cli.ts';
 import { scrape, type Scrape } from './acceptance-metrics.ts';
 import { freePort } from './acceptance-ports.ts';
 import { eventually, inTime, type WaitBounds } from './acceptance-wait.ts';
+import { own } from './own-process.ts';
 
 /** A configuration as a plain object; it is written as YAML. */
 export type Settings = Readonly<Record<string, unknown>>;
@@ -87,11 +88,13 @@ function spawnGateway(
 ): GatewayProcess {
   const limit = options.descriptors === undefined ? [] : ['prlimit', `--nofile=${options.descriptors}`];
   const [program, ...words] = [...limit, process.execPath, MAIN, 'serve', '-c', configFile];
-  const child = spawn(program, words, {
-    cwd: options.directory,
-    env: environment(options.env),
-    stdio: ['ignore', options.stdout ?? 'pipe', 'pipe'],
-  });
+  const child = own(
+    spawn(program, words, {
+      cwd: options.directory,
+      env: environment(options.env),
+      stdio: ['ignore', options.stdout ?? 'pipe', 'pipe'],
+    }),
+  );
   const log: LogLine[] = [];
   const stray: string[] = [];
   let output = '';

@@ -6,6 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort, listening } from './acceptance-ports.ts';
 import { eventually } from './acceptance-wait.ts';
+import { own } from './own-process.ts';
 
 export interface BalancedGateway {
   readonly proxyPort: number;
@@ -50,7 +51,7 @@ backend gateways
 ${servers.join('\n')}
 `,
   );
-  const child = spawn('haproxy', ['-f', file, '-db'], { stdio: 'ignore' });
+  const child = own(spawn('haproxy', ['-f', file, '-db'], { stdio: 'ignore' }));
   const exited = once(child, 'exit');
   const stop = async (): Promise<void> => {
     child.kill('SIGKILL');

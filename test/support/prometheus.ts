@@ -5,6 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import { stringify } from 'yaml';
 import { freePort } from './acceptance-ports.ts';
 import { eventually } from './acceptance-wait.ts';
+import { own } from './own-process.ts';
 import { makeTempDir } from './temp-dir.ts';
 
 /** One series of an answer. */
@@ -30,15 +31,17 @@ export async function startPrometheus(target: string, everyMs: number): Promise<
   };
   await writeFile(folder.file('prometheus.yml'), stringify(config));
   const port = await freePort();
-  const child = spawn(
-    'prometheus',
-    [
-      `--config.file=${folder.file('prometheus.yml')}`,
-      `--storage.tsdb.path=${folder.file('data')}`,
-      `--web.listen-address=127.0.0.1:${port}`,
-      '--log.level=error',
-    ],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
+  const child = own(
+    spawn(
+      'prometheus',
+      [
+        `--config.file=${folder.file('prometheus.yml')}`,
+        `--storage.tsdb.path=${folder.file('data')}`,
+        `--web.listen-address=127.0.0.1:${port}`,
+        '--log.level=error',
+      ],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
+    ),
   );
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));

@@ -1,13 +1,10 @@
 // A real Redis Cluster of a test's own: three primaries with a replica each, whose nodes can be killed and whose
 // slots can be moved.
 import { eventually } from './acceptance-wait.ts';
-import { freePortPair } from './acceptance-ports.ts';
 import { startRedis, tell, type RedisOptions, type TestRedis } from './redis.ts';
 
 const PRIMARIES = 3;
 const SLOTS = 16_384;
-/** A node's bus port is this far above its own. */
-const BUS = 10_000;
 
 export interface ClusterOptions {
   /** Lines of every node's redis.conf. */
@@ -135,7 +132,6 @@ export class TestCluster {
 /** Starts a Cluster; `dispose` it in an `after` hook. */
 export async function startCluster({ config = {} }: ClusterOptions = {}): Promise<TestCluster> {
   const options: RedisOptions = {
-    findPort: () => freePortPair(BUS),
     config: {
       'cluster-enabled': 'yes',
       'cluster-node-timeout': '1000',

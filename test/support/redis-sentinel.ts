@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { freePort } from './acceptance-ports.ts';
 import { eventually } from './acceptance-wait.ts';
+import { own } from './own-process.ts';
 import { answers, listenerConfig, startRedis, tell, type PemFiles, type TestRedis } from './redis.ts';
 import { makeTempDir, type TempDir } from './temp-dir.ts';
 
@@ -50,7 +51,7 @@ export async function startSentinel(primary: Pick<TestRedis, 'port'>, options: S
   const { quorum, lines = [], tls } = options;
   const port = options.port ?? (await freePort());
   const dir = await makeTempDir();
-  const own = [
+  const settings = [
     ...Object.entries(listenerConfig(port, tls)).map(([name, value]) => `${name} ${value}`),
     ...(tls ? ['tls-replication yes'] : []),
     'bind 127.0.0.1',
@@ -61,8 +62,8 @@ export async function startSentinel(primary: Pick<TestRedis, 'port'>, options: S
     ...lines,
   ];
   // A Sentinel writes what it learns into its own configuration.
-  await writeFile(dir.file('sentinel.conf'), `${own.join('\n')}\n`);
-  const child = spawn('redis-server', [dir.file('sentinel.conf'), '--sentinel'], { stdio: 'ignore' });
+  await writeFile(dir.file('sentinel.conf'), `${settings.join('\n')}\n`);
+  const child = own(spawn('redis-server', [dir.file('sentinel.conf'), '--sentinel'], { stdio: 'ignore' }));
   const url = `${tls ? 'rediss' : 'redis'}://127.0.0.1:${port}`;
   const sentinel = new TestSentinel(port, url, child, dir);
   try {

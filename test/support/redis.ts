@@ -4,7 +4,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import { Redis } from 'ioredis';
-import { freePort } from './acceptance-ports.ts';
+import { freePort, freePortPair } from './acceptance-ports.ts';
+import { own } from './own-process.ts';
 import { makeTempDir, type TempDir } from './temp-dir.ts';
 
 export interface PemFiles {
@@ -18,13 +19,14 @@ export interface RedisOptions {
   readonly config?: Readonly<Record<string, string>>;
   /** A port to use; a free one is found without it. */
   readonly port?: number;
-  /** Finds one that suits better. */
-  readonly findPort?: () => Promise<number>;
   /** `false`: the server is set up but not running until `start`. */
   readonly isStarted?: boolean;
   /** Serves TLS only, with these PEM files. */
   readonly tls?: PemFiles;
 }
+
+/** How far a Cluster node's bus port is above its port. */
+const CLUSTER_BUS = 10_000;
 
 /** One server. After `stop` or `kill`, `start` runs it again on the same port and directory. */
 export class TestRedis {
@@ -62,7 +64,7 @@ export class TestRedis {
     const lines = Object.entries({ ...this.#config, ...config }).map(
       ([name, value]) => `${name} ${value === '' ? '""' : value}`,
     );
-    const child = spawn('redis-server', ['-'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = own(spawn('redis-server', ['-'], { stdio: ['pipe', 'pipe', 'inherit'] }));
     this.#process = child;
     child.stdin.end(lines.join('\n'));
     let output = '';
@@ -151,7 +153,7 @@ export async function tell({ url }: { readonly url: string }, ...words: [string,
 export async function startRedis(options: RedisOptions = {}): Promise<TestRedis> {
   const dir = await makeTempDir();
   for (let attempt = 1; ; attempt += 1) {
-    const redis = new TestRedis(options.port ?? (await (options.findPort ?? freePort)()), dir, options);
+    const redis = new TestRedis(options.port ?? (await portFor(options)), dir, options);
     if (options.isStarted === false) return redis;
     try {
       await redis.start();
@@ -164,6 +166,11 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
       }
     }
   }
+}
+
+/** A node of a Cluster listens at two. */
+function portFor({ config }: RedisOptions): Promise<number> {
+  return config?.['cluster-enabled'] === 'yes' ? freePortPair(CLUSTER_BUS) : freePort();
 }
 
 /** Whether the server answers; over TLS, whether it accepts. */

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, listening } from '../../support/acceptance-ports.ts';
 import { eventually, inTime } from '../../support/acceptance-wait.ts';
+import { own } from '../../support/own-process.ts';
 import { startRecorder, type Recorder } from './recorder.ts';
 
 export interface Peer {
@@ -86,7 +87,7 @@ async function startPeer(
   const recorder = await startRecorder();
   const { file, args, text } = configured(base, port, upstream ?? recorder.port);
   await writeFile(join(base, file), text);
-  const child = spawn(program, args, { stdio: 'ignore' });
+  const child = own(spawn(program, args, { stdio: 'ignore' }), 'SIGTERM');
   const exited = once(child, 'exit');
   const close = async (): Promise<void> => {
     // At which nginx ends its worker too.
