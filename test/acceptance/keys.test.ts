@@ -269,7 +269,12 @@ describe('keys', { concurrency: true }, () => {
           OLD_PEPPER: 'the old pepper, at least 32 bytes of it',
           NEW_PEPPER: 'the new pepper, at least 32 bytes of it',
         };
-        const base = { upstreams: { app: { targets: [app.url] } }, routes: { all: { path: '/**', upstream: 'app' } } };
+        const base = {
+          // However long it takes here: a move is given up with the store, and made at the next use.
+          store: { url: scene.store.url, timeout: '10s' },
+          upstreams: { app: { targets: [app.url] } },
+          routes: { all: { path: '/**', upstream: 'app' } },
+        };
         const secret = 'an-imported-key-of-old-times';
         const status = async (
           credentials: object,
