@@ -264,7 +264,9 @@ class HttpExchange extends Exchange implements ResponseOwner {
     response.writeHead(status, isLast ? [...fields, 'Connection', 'close'] : [...fields]);
     if (closesBehind) response.outliveAnswer();
     response.end(body);
-    if (closesBehind) lingerAndClose(request, this.isCutShort ? BOUNDS.endedLingerMs : BOUNDS.lingerMs);
+    const lingerMs = this.isCutShort ? BOUNDS.endedLingerMs : BOUNDS.lingerMs;
+    // Until its turn the body stays unread: to end the connection would cut the answers in front of it.
+    if (closesBehind) response.onTurn(() => lingerAndClose(request, lingerMs));
     else request.resume();
   }
 

@@ -153,3 +153,50 @@ it('a head of nothing but blanks, behind a method that nobody knows, holds nobod
       assert.match(await RawClient.exchange(gateway.proxyPort, head + end, 5_000), /^HTTP\/1\.1 4\d\d /);
   }
 });
+
+it('a body that nobody reads cuts no answer that stands in front of its refusal', async () => {
+  const behind: readonly (readonly [fields: string, status: string])[] = [
+    ['Content-Length: 500000\r\n\r\n', '401'],
+    ['Transfer-Encoding: chunked\r\n\r\n', '401'],
+    ['Transfer-Encoding: chunked\r\n\r\nno chunk\r\n', '401'],
+    ['Expect: 100-continue\r\nContent-Length: 5\r\n\r\n', '401'],
+    ['Expect: the unexpected\r\nContent-Length: 5\r\n\r\n', '417'],
+  ];
+  const clients = await Promise.all(
+    behind.map(([fields], at) =>
+      RawClient.open(gateway.proxyPort, `${get(`/p/held-front-${at}`)}POST /s/1 HTTP/1.1\r\nHost: a\r\n${fields}`),
+    ),
+  );
+  await eventually(() => assert.ok(behind.every((_, at) => held.has(`/p/held-front-${at}`))));
+  // Longer than a connection lingers that ends behind an unread body.
+  await passed(1_200);
+  for (const [at, client] of clients.entries()) {
+    await release(`/p/held-front-${at}`);
+    assert.deepEqual(statuses(await client.rest()), ['200', behind[at]![1]], behind[at]![0]);
+    client.destroy();
+  }
+});
+
+it('100 requests of a connection may wait for their answers: the last of these ends it, and nothing behind it passes', async () => {
+  const client = await RawClient.open(gateway.proxyPort, get('/p/held-many') + get('/p/many').repeat(300));
+  await release('/p/held-many');
+  const text = await client.rest();
+  assert.deepEqual(
+    statuses(text),
+    Array.from({ length: 100 }, () => '200'),
+  );
+  assert.equal(text.match(/Connection: close/g)?.length, 1);
+  const passing = upstream.connections.flatMap(({ text: seen }) => seen.match(/\/p\/many/g) ?? []);
+  assert.equal(passing.length, 99);
+  client.destroy();
+});
+
+it('who goes on and on behind a last answer that waits is cut', async () => {
+  // Told of nothing to wait for, the client may send its body where the next request is due: the answer is a last one.
+  const last = 'GET /nowhere HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n';
+  const client = await RawClient.open(gateway.proxyPort, get('/p/held-on') + last + get('/p/1').repeat(1_000));
+  await client.rest();
+  assert.equal(client.text, '');
+  client.destroy();
+  await eventually(async () => assert.equal((await gateway.metrics()).sum('portcullis_in_flight_requests'), 0));
+});
