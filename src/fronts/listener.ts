@@ -169,6 +169,7 @@ class NodeListener implements Listener {
     if (socket.writableEnded) return endAndClose(socket, '');
     if (connection.answers.length > 0) {
       // An answer to an earlier, pipelined request is still being written on this connection.
+      carryOn(connection);
       const excerpt = `${request.method} ${request.url} HTTP/1.1\r\n`;
       return this.#refuseBehind(connection, 'ambiguous_request', excerpt);
     }
@@ -223,6 +224,18 @@ class NodeListener implements Listener {
 
 /** Pause between two looks at all connections, ms: how late an idle one may be closed. */
 const LOOK_MS = 1_000;
+
+/**
+ * Does for the answers under way what node:http did before it let go of their connection for an upgrade: tells them that
+ * there is room again, and ends them where the client does not read, or has gone. What else the client sends is dropped.
+ */
+function carryOn({ socket, answers }: Connection): void {
+  socket
+    .on('drain', () => answers[0]?.emit('drain'))
+    .on('timeout', () => socket.destroy())
+    .once('end', () => socket.end())
+    .resume();
+}
 
 type ParseError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer; readonly bytesParsed?: number };
 

@@ -26,6 +26,8 @@ before(async () => {
       const path = head.split(' ')[1]!;
       if (path.startsWith('/p/held')) held.set(path, () => socket.write(plainAnswer('held')));
       else if (path === '/p/large') socket.write(plainAnswer('x'.repeat(LARGE)));
+      // More than the system's buffers take on all sides.
+      else if (path === '/p/huge') socket.write(plainAnswer('x'.repeat(20 * LARGE)));
       else if (path === '/p/cut') socket.end('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf');
       else if (path === '/p/upload') {
         from += (await seen.until('0\r\n\r\n', from)).length - from;
@@ -199,4 +201,25 @@ it('who goes on and on behind a last answer that waits is cut', async () => {
   assert.equal(client.text, '');
   client.destroy();
   await eventually(async () => assert.equal((await gateway.metrics()).sum('portcullis_in_flight_requests'), 0));
+});
+
+it('an upgrade behind a large answer holds neither the answer up nor its connections', async () => {
+  const upgrades = [
+    'GET /p/1 HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n',
+    'CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n',
+  ];
+  for (const upgrade of upgrades) {
+    const text = await RawClient.exchange(gateway.proxyPort, get('/p/large') + upgrade);
+    assert.deepEqual(statuses(text), ['200', '400']);
+    assert.ok(text.length > LARGE);
+  }
+  const unread = await Promise.all(
+    upgrades.map((upgrade) => RawClient.open(gateway.proxyPort, get('/p/huge') + upgrade)),
+  );
+  for (const { socket } of unread) socket.pause();
+  const left = await RawClient.open(gateway.proxyPort, get('/p/held-left') + upgrades[0]);
+  await eventually(() => assert.ok(held.has('/p/held-left')));
+  left.destroy();
+  await eventually(async () => assert.equal((await gateway.metrics()).sum('portcullis_in_flight_requests'), 0));
+  for (const client of unread) client.destroy();
 });
