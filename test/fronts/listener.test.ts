@@ -8,7 +8,8 @@ import { createListener, type Front, type Listener } from '../../src/fronts/list
 import { eventually } from '../support/acceptance-wait.ts';
 
 const ASKED = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
-const BODY = 'x'.repeat(64 * 1024);
+/** The answers to ten requests are more than the system's buffers take on both sides. */
+const BODY = 'x'.repeat(4 * 1024 * 1024);
 
 let listener: Listener;
 let port: number;
@@ -39,11 +40,7 @@ after(async () => {
 test('a client that reads none of its answers has a bounded time to begin, and is cut then', async () => {
   const client = connect(port, '127.0.0.1').on('error', () => {});
   client.pause();
-  // More than the system's buffers take on both sides.
-  await eventually(() => {
-    client.write(ASKED.repeat(50));
-    assert.ok((connection?.socket.writableLength ?? 0) > 0);
-  });
+  client.write(ASKED.repeat(10));
   await eventually(() => assert.equal(connection?.socket.timeout, BOUNDS.unreadMs));
   // The time over, without waiting for it.
   connection?.socket.emit('timeout');
@@ -55,10 +52,7 @@ test('a client that has read is given no time for its next answer', async () => 
   const client = connect(port, '127.0.0.1').on('error', () => {});
   client.pause();
   connection = undefined;
-  await eventually(() => {
-    client.write(ASKED.repeat(50));
-    assert.ok((connection?.socket.writableLength ?? 0) > 0);
-  });
+  client.write(ASKED.repeat(10));
   await eventually(() => assert.equal(connection?.socket.timeout, BOUNDS.unreadMs));
   client.resume();
   await eventually(() => assert.equal(connection?.socket.timeout, 0));
