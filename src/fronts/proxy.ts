@@ -24,7 +24,7 @@ import { accept } from './accept.ts';
 import { answerFields, answerProblem, rawAnswer } from './answer.ts';
 import { endAndClose, lingerAndClose, mustCloseBehind } from './close-behind.ts';
 import type { Connection } from './connection.ts';
-import { Journey } from './journey.ts';
+import { CLIENT_GONE, Journey } from './journey.ts';
 import type { LeanResponse, ResponseOwner } from './lean-response.ts';
 import type { Front } from './listener.ts';
 import { requestIdOf } from './request-facts.ts';
@@ -253,6 +253,7 @@ class HttpExchange extends Exchange implements ResponseOwner {
     const request = this.requestMessage;
     const { status, fields, body, closes } = this.problem(denial, state);
     if (response.headersSent || response.destroyed) {
+      if (!response.headersSent) this.journey.refused(denial, CLIENT_GONE, 0);
       response.destroy();
       return this.end();
     }

@@ -40,6 +40,7 @@ before(async () => {
   });
   scene.onClose(() => upstream.close());
   gateway = await scene.gateway({
+    guard: { failures: 1_000_000, per: '1m', block: '1s' },
     upstreams: { api: { targets: [upstream.origin], idleTimeout: '500ms', responseTimeout: '10s' } },
     routes: {
       open: { path: '/p/**', upstream: 'api', access: 'public' },
@@ -222,4 +223,20 @@ it('an upgrade behind a large answer holds neither the answer up nor its connect
   left.destroy();
   await eventually(async () => assert.equal((await gateway.metrics()).sum('portcullis_in_flight_requests'), 0));
   for (const client of unread) client.destroy();
+});
+
+it('who is refused, and has gone meanwhile, is recorded with 499', async () => {
+  const refused = `GET /s/gone HTTP/1.1\r\nHost: a\r\nX-Api-Key: a-key-that-nobody-has-`;
+  const lines = () => gateway.log.filter(({ path }) => path === '/s/gone');
+  await eventually(async () => {
+    const client = await RawClient.open(gateway.proxyPort);
+    // The store is asked for a key that was not seen before, and the answer held back for a moment.
+    client.socket.write(`${refused}${lines().length}\r\n\r\n`, () => client.socket.resetAndDestroy());
+    assert.ok(lines().some(({ status }) => status === 499));
+  });
+  assert.deepEqual(
+    [...new Set(lines().map(({ status }) => status))].filter((status) => status !== 401),
+    [499],
+  );
+  assert.ok(lines().every(({ outcome, reason }) => outcome === 'denied' && reason === 'unknown'));
 });
