@@ -12,6 +12,12 @@ export const BOUNDS = {
   headersTimeoutMs: 10_000,
   /** An idle kept-alive client connection, ms. */
   keepAliveTimeoutMs: 65_000,
+  /** A client that takes nothing of an answer that is there for it, ms. */
+  unreadMs: 60_000,
+  /** Requests of one connection that are not answered: the answer to the last of them ends it. */
+  pipelined: 100,
+  /** Requests behind an answer that ends its connection: they are not processed, and above the connection is cut. */
+  ignoredBehind: 400,
   /** A kept-alive client connection that idles while the gateway drains, ms (SPEC section 6). */
   drainIdleMs: 1_000,
   /** How long a gateway that ends waits until all requests are recorded that have ended or were cut, ms. */

@@ -38,7 +38,12 @@ export class TunnelSocket extends Duplex {
   passAnswer(head: string): void {
     this.#mode = 'answer';
     this.#head = head;
-    this.#leg.open(() => true);
+    const client = this.#leg.socket;
+    this.#leg.open((chunk) => {
+      // A client that has gone looks like one that only sends no more: with the rest of the answer still to come, it has gone.
+      if (chunk === null && !client.writableEnded) client.destroy();
+      return true;
+    });
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {

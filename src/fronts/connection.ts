@@ -1,6 +1,7 @@
 // What is kept of one client connection: the requests on it that are not answered, and how it is to end.
 import type { Socket } from 'node:net';
 import type { Address } from '../core/address.ts';
+import { BOUNDS } from '../core/bounds.ts';
 import type { LeanResponse } from './lean-response.ts';
 
 export class Connection {
@@ -16,6 +17,10 @@ export class Connection {
   drainTimer: NodeJS.Timeout | undefined;
   #idleLooks = 0;
   #bytesSeen = 0;
+  /** Requests that came behind an answer that ends the connection. */
+  #ignored = 0;
+  /** Whether it was given time to read. */
+  #isTimed = false;
   readonly #onAnswered: (connection: Connection) => void;
   readonly #closed: (this: LeanResponse) => void;
 
@@ -44,8 +49,28 @@ export class Connection {
   began(answer: LeanResponse): void {
     clearTimeout(this.drainTimer);
     this.#idleLooks = 0;
-    this.answers.push(answer);
+    // What waits costs a hundred times its bytes, and node:http holds and reads on whatever comes.
+    if (this.answers.push(answer) >= BOUNDS.pipelined) answer.shouldKeepAlive = false;
     answer.once('close', this.#closed);
+  }
+
+  /** Counts a request that is not processed; node:http keeps each of them until the connection has closed. */
+  ignore(): void {
+    if (++this.#ignored > BOUNDS.ignoredBehind) this.socket.destroy();
+  }
+
+  /** Gives a client time to take what waits for it, unless whoever sends it has done so. */
+  timeReader(): void {
+    const { socket } = this;
+    if (socket.writableLength === 0) return this.untimeReader();
+    if (socket.timeout) return;
+    this.#isTimed = true;
+    socket.setTimeout(BOUNDS.unreadMs);
+  }
+
+  untimeReader(): void {
+    if (this.#isTimed) this.socket.setTimeout(0);
+    this.#isTimed = false;
   }
 
   /** Counts a look at an idle connection; returns how many in a row found it so, with no byte in between. */

@@ -29,7 +29,7 @@ const NEAR_LIMIT = 0.1;
 /** How the log tells a request that ended because of its key from one that was refused. */
 const ENDED = 'ended while open';
 /** What nginx logs where the client went away before its answer began. */
-const CLIENT_GONE = 499;
+export const CLIENT_GONE = 499;
 
 export class Journey {
   readonly requestId: string;

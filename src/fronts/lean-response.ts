@@ -67,6 +67,17 @@ export class LeanResponse extends ServerResponse {
     return this.#saysLast || !this.shouldKeepAlive;
   }
 
+  /** Whether it stands behind another answer on its connection. */
+  get isWaiting(): boolean {
+    return this.socket === null && !this.writableFinished;
+  }
+
+  /** Calls once it is this answer's turn on the connection, at once where it is already; not where the connection ends before. */
+  onTurn(callback: () => void): void {
+    if (this.isWaiting) this.once('socket', callback);
+    else callback();
+  }
+
   /** Node would write it as UTF-8. */
   override flushHeaders(): void {
     const internals = this as unknown as Internals;
@@ -86,7 +97,7 @@ export class LeanResponse extends ServerResponse {
 
   /** An answer that waits behind another is cut when its turn has come: Node would leave the connection open for good. */
   override destroy(error?: Error): this {
-    if (this.destroyed || this.socket !== null || this.writableFinished) return super.destroy(error);
+    if (this.destroyed || !this.isWaiting) return super.destroy(error);
     this.once('socket', (socket: Socket) => process.nextTick(() => socket.destroy(error)));
     return this;
   }

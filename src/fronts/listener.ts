@@ -98,7 +98,7 @@ class NodeListener implements Listener {
       this.#server.once('error', reject);
       this.#server.listen({ host, port, backlog: 1024, reusePort: isShared }, () => {
         this.#server.off('error', reject);
-        this.#sweep = setInterval(() => this.#closeIdle(), IDLE_LOOK_MS).unref();
+        this.#sweep = setInterval(() => this.#look(), LOOK_MS).unref();
         resolve(this.#server.address() as AddressInfo);
       });
     });
@@ -142,6 +142,7 @@ class NodeListener implements Listener {
   #begun(request: IncomingMessage, response: LeanResponse): Connection | undefined {
     const connection = this.#connections.get(request.socket);
     if (!connection || connection.isEnding) {
+      connection?.ignore();
       request.resume();
       return undefined;
     }
@@ -168,10 +169,12 @@ class NodeListener implements Listener {
     if (socket.writableEnded) return endAndClose(socket, '');
     if (connection.answers.length > 0) {
       // An answer to an earlier, pipelined request is still being written on this connection.
+      carryOn(connection);
       const excerpt = `${request.method} ${request.url} HTTP/1.1\r\n`;
       return this.#refuseBehind(connection, 'ambiguous_request', excerpt);
     }
     connection.isUpgraded = true;
+    connection.untimeReader();
     this.#front.upgrade(connection, request, head);
   }
 
@@ -187,8 +190,10 @@ class NodeListener implements Listener {
       return this.#refuseBehind(connection, code, excerptOf(error));
     // What cannot be read is the body of a request that is under way.
     connection.lastWords = () => '';
-    if (response.headersSent) socket.destroy();
-    else response.owner?.breakOff();
+    if (!response.headersSent) response.owner?.breakOff();
+    else if (!response.isWaiting) socket.destroy();
+    // What stands in front of it is answered first.
+    else if (!response.writableEnded) response.destroy();
   }
 
   /** Refuses what stands behind the requests under way, once those are answered. */
@@ -203,17 +208,34 @@ class NodeListener implements Listener {
       connection.drainTimer = setTimeout(() => connection.socket.destroySoon(), BOUNDS.drainIdleMs);
   }
 
-  /** Closes kept-alive connections that have been idle for long; a new one is the business of `headersTimeout`. */
-  #closeIdle(): void {
+  /**
+   * Closes kept-alive connections that have been idle for long (a new one is the business of `headersTimeout`), and has
+   * those cut whose client does not read.
+   */
+  #look(): void {
     for (const connection of this.#connections.values()) {
-      if (connection.isIdle && connection.looked() * IDLE_LOOK_MS > BOUNDS.keepAliveTimeoutMs)
+      if (connection.isUpgraded) continue;
+      connection.timeReader();
+      if (connection.isIdle && connection.looked() * LOOK_MS > BOUNDS.keepAliveTimeoutMs)
         connection.socket.destroySoon();
     }
   }
 }
 
 /** Pause between two looks at all connections, ms: how late an idle one may be closed. */
-const IDLE_LOOK_MS = 1_000;
+const LOOK_MS = 1_000;
+
+/**
+ * Does for the answers under way what node:http did before it let go of their connection for an upgrade: tells them that
+ * there is room again, and ends them where the client does not read, or has gone. What else the client sends is dropped.
+ */
+function carryOn({ socket, answers }: Connection): void {
+  socket
+    .on('drain', () => answers[0]?.emit('drain'))
+    .on('timeout', () => socket.destroy())
+    .once('end', () => socket.end())
+    .resume();
+}
 
 type ParseError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer; readonly bytesParsed?: number };
 

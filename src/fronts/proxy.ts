@@ -24,7 +24,7 @@ import { accept } from './accept.ts';
 import { answerFields, answerProblem, rawAnswer } from './answer.ts';
 import { endAndClose, lingerAndClose, mustCloseBehind } from './close-behind.ts';
 import type { Connection } from './connection.ts';
-import { Journey } from './journey.ts';
+import { CLIENT_GONE, Journey } from './journey.ts';
 import type { LeanResponse, ResponseOwner } from './lean-response.ts';
 import type { Front } from './listener.ts';
 import { requestIdOf } from './request-facts.ts';
@@ -253,6 +253,7 @@ class HttpExchange extends Exchange implements ResponseOwner {
     const request = this.requestMessage;
     const { status, fields, body, closes } = this.problem(denial, state);
     if (response.headersSent || response.destroyed) {
+      if (!response.headersSent) this.journey.refused(denial, CLIENT_GONE, 0);
       response.destroy();
       return this.end();
     }
@@ -264,7 +265,9 @@ class HttpExchange extends Exchange implements ResponseOwner {
     response.writeHead(status, isLast ? [...fields, 'Connection', 'close'] : [...fields]);
     if (closesBehind) response.outliveAnswer();
     response.end(body);
-    if (closesBehind) lingerAndClose(request, this.isCutShort ? BOUNDS.endedLingerMs : BOUNDS.lingerMs);
+    const lingerMs = this.isCutShort ? BOUNDS.endedLingerMs : BOUNDS.lingerMs;
+    // Until its turn the body stays unread: to end the connection would cut the answers in front of it.
+    if (closesBehind) response.onTurn(() => lingerAndClose(request, lingerMs));
     else request.resume();
   }
 

@@ -26,6 +26,8 @@ before(async () => {
       const path = head.split(' ')[1]!;
       if (path.startsWith('/p/held')) held.set(path, () => socket.write(plainAnswer('held')));
       else if (path === '/p/large') socket.write(plainAnswer('x'.repeat(LARGE)));
+      // More than the system's buffers take on all sides.
+      else if (path === '/p/huge') socket.write(plainAnswer('x'.repeat(20 * LARGE)));
       else if (path === '/p/cut') socket.end('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf');
       else if (path === '/p/upload') {
         from += (await seen.until('0\r\n\r\n', from)).length - from;
@@ -38,6 +40,7 @@ before(async () => {
   });
   scene.onClose(() => upstream.close());
   gateway = await scene.gateway({
+    guard: { failures: 1_000_000, per: '1m', block: '1s' },
     upstreams: { api: { targets: [upstream.origin], idleTimeout: '500ms', responseTimeout: '10s' } },
     routes: {
       open: { path: '/p/**', upstream: 'api', access: 'public' },
@@ -152,4 +155,88 @@ it('a head of nothing but blanks, behind a method that nobody knows, holds nobod
     for (const end of ['', `${blank.repeat(700)}\r\n\r\n`])
       assert.match(await RawClient.exchange(gateway.proxyPort, head + end, 5_000), /^HTTP\/1\.1 4\d\d /);
   }
+});
+
+it('a body that nobody reads cuts no answer that stands in front of its refusal', async () => {
+  const behind: readonly (readonly [fields: string, status: string])[] = [
+    ['Content-Length: 500000\r\n\r\n', '401'],
+    ['Transfer-Encoding: chunked\r\n\r\n', '401'],
+    ['Transfer-Encoding: chunked\r\n\r\nno chunk\r\n', '401'],
+    ['Expect: 100-continue\r\nContent-Length: 5\r\n\r\n', '401'],
+    ['Expect: the unexpected\r\nContent-Length: 5\r\n\r\n', '417'],
+  ];
+  const clients = await Promise.all(
+    behind.map(([fields], at) =>
+      RawClient.open(gateway.proxyPort, `${get(`/p/held-front-${at}`)}POST /s/1 HTTP/1.1\r\nHost: a\r\n${fields}`),
+    ),
+  );
+  await eventually(() => assert.ok(behind.every((_, at) => held.has(`/p/held-front-${at}`))));
+  // Longer than a connection lingers that ends behind an unread body.
+  await passed(1_200);
+  for (const [at, client] of clients.entries()) {
+    await release(`/p/held-front-${at}`);
+    assert.deepEqual(statuses(await client.rest()), ['200', behind[at]![1]], behind[at]![0]);
+    client.destroy();
+  }
+});
+
+it('100 requests of a connection may wait for their answers: the last of these ends it, and nothing behind it passes', async () => {
+  const client = await RawClient.open(gateway.proxyPort, get('/p/held-many') + get('/p/many').repeat(300));
+  await release('/p/held-many');
+  const text = await client.rest();
+  assert.deepEqual(
+    statuses(text),
+    Array.from({ length: 100 }, () => '200'),
+  );
+  assert.equal(text.match(/Connection: close/g)?.length, 1);
+  const passing = upstream.connections.flatMap(({ text: seen }) => seen.match(/\/p\/many/g) ?? []);
+  assert.equal(passing.length, 99);
+  client.destroy();
+});
+
+it('who goes on and on behind a last answer that waits is cut', async () => {
+  // Told of nothing to wait for, the client may send its body where the next request is due: the answer is a last one.
+  const last = 'GET /nowhere HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n';
+  const client = await RawClient.open(gateway.proxyPort, get('/p/held-on') + last + get('/p/1').repeat(1_000));
+  await client.rest();
+  assert.equal(client.text, '');
+  client.destroy();
+  await eventually(async () => assert.equal((await gateway.metrics()).sum('portcullis_in_flight_requests'), 0));
+});
+
+it('an upgrade behind a large answer holds neither the answer up nor its connections', async () => {
+  const upgrades = [
+    'GET /p/1 HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n',
+    'CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n',
+  ];
+  for (const upgrade of upgrades) {
+    const text = await RawClient.exchange(gateway.proxyPort, get('/p/large') + upgrade);
+    assert.deepEqual(statuses(text), ['200', '400']);
+    assert.ok(text.length > LARGE);
+  }
+  const unread = await Promise.all(
+    upgrades.map((upgrade) => RawClient.open(gateway.proxyPort, get('/p/huge') + upgrade)),
+  );
+  for (const { socket } of unread) socket.pause();
+  const left = await RawClient.open(gateway.proxyPort, get('/p/held-left') + upgrades[0]);
+  await eventually(() => assert.ok(held.has('/p/held-left')));
+  left.destroy();
+  await eventually(async () => assert.equal((await gateway.metrics()).sum('portcullis_in_flight_requests'), 0));
+  for (const client of unread) client.destroy();
+});
+
+it('who is refused, and has gone meanwhile, is recorded with 499', async () => {
+  const refused = `GET /s/gone HTTP/1.1\r\nHost: a\r\nX-Api-Key: a-key-that-nobody-has-`;
+  const lines = () => gateway.log.filter(({ path }) => path === '/s/gone');
+  await eventually(async () => {
+    const client = await RawClient.open(gateway.proxyPort);
+    // The store is asked for a key that was not seen before, and the answer held back for a moment.
+    client.socket.write(`${refused}${lines().length}\r\n\r\n`, () => client.socket.resetAndDestroy());
+    assert.ok(lines().some(({ status }) => status === 499));
+  });
+  assert.deepEqual(
+    [...new Set(lines().map(({ status }) => status))].filter((status) => status !== 401),
+    [499],
+  );
+  assert.ok(lines().every(({ outcome, reason }) => outcome === 'denied' && reason === 'unknown'));
 });

@@ -228,6 +228,19 @@ describe('a handshake that fails writes nothing, and gives its code', () => {
   });
 });
 
+test('a client that goes away within the answer to its handshake is told upstream', async () => {
+  const { port, upstream, outcome } = await scenes.raw(async (connection) => {
+    await connection.until('\r\n\r\n');
+    connection.socket.write('HTTP/1.1 403 No Way\r\nContent-Length: 100\r\n\r\npart');
+  });
+  const client = await RawClient.open(port, HANDSHAKE);
+  await client.until('part');
+  client.destroy();
+  await upstream.connections[0]!.closed();
+  const forwarded = await outcome();
+  assert.ok(forwarded.kind === 'answered' && !forwarded.isComplete && forwarded.status === 403);
+});
+
 describe('an open tunnel', () => {
   test('messages pass both ways between a client and a server of the ws package', async () => {
     const server = createServer();
