@@ -1,11 +1,11 @@
 // When a key may be made or changed, and the sentence that says why not.
 import { classifyKeyText } from '../core/api-key.ts';
 import { UserFault } from '../core/fault.ts';
-import { KEY_ID_PATTERN, type KeyGrants, type KeyRecord, keyState } from '../core/key-record.ts';
+import { KEY_ID_PATTERN, type KeyGrants, type KeyRecord, keyState, type Pepper } from '../core/key-record.ts';
 import type { Found } from '../core/ports.ts';
 import type { Declarations } from './declarations.ts';
 import { grantsInForce, tamperedSentence } from './key-view.ts';
-import { isGenuine, type Peppers } from './peppers.ts';
+import { isGenuine, type Peppers, sealerOf } from './peppers.ts';
 
 const LAST_EXPIRY_MS = Date.UTC(10_000, 0, 1);
 
@@ -22,8 +22,11 @@ export function requireKeyId(id: string, prefix: string): string {
   throw new UserFault(`${JSON.stringify(id)} is not a key id, which ${KEY_ID_HINT}`, 2);
 }
 
-export function requireGenuine(record: KeyRecord, peppers: Peppers): void {
-  if (!isGenuine(peppers, record)) throw new UserFault(tamperedSentence(record.id));
+/** The pepper that sealed the record. */
+export function requireGenuine(record: KeyRecord, peppers: Peppers): Pepper {
+  const sealer = sealerOf(peppers, record);
+  if (!sealer) throw new UserFault(tamperedSentence(record.id));
+  return sealer;
 }
 
 export function requireNotRevoked({ id, status }: KeyRecord, what: string): void {

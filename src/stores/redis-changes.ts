@@ -213,7 +213,7 @@ export class RedisChanges implements ChangeFeed {
     this.#isFailureTold = true;
     this.#warn('The change feed cannot be read; trying until it can', {
       redis: this.#redis.address,
-      error: redisWords(error as Error),
+      error: redisWords(error),
       cure: redisCure(error) ?? null,
     });
   }

@@ -43,7 +43,7 @@ describe('keys import', () => {
     assert.deepEqual([first.code, first.stdout, first.stderr], [0, 'Imported 2 keys.\n', '']);
     const { createdAt, updatedAt, secrets, ...shown } = await scene.jsonOne('keys', 'show', 'legacy-1');
     assert.equal(createdAt, updatedAt);
-    assert.deepEqual(secrets, [{ state: 'current', hint: '…em-1', createdAt, endsAt: null }]);
+    assert.deepEqual(secrets, [{ state: 'current', hint: '…em-1', createdAt, endsAt: null, pepper: 'current' }]);
     assert.deepEqual(shown, {
       id: 'legacy-1',
       state: 'active',
