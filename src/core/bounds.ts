@@ -186,4 +186,6 @@ export const BOUNDS = {
   recordBytes: 1024 * 1024,
   /** Records read at once while keys are listed. */
   listBatch: 500,
+  /** A batch ends with the record that brings its texts to this, bytes. */
+  listBatchBytes: 4 * 1024 * 1024,
 } as const;
