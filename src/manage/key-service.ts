@@ -18,6 +18,7 @@ import {
   noSuchKey,
   requireGenuine,
   requireKeyId,
+  requireNewKeyId,
   requireNoProblem,
   requireNotRevoked,
   requireRotatable,
@@ -87,7 +88,7 @@ export class KeyService {
   async create({ id, grants = {}, meta = {} }: NewKey): Promise<MintedKey> {
     const { declarations, prefix, now } = this.#options;
     const declared = id !== undefined && declarations.keys.has(id);
-    if (id !== undefined) requireKeyId(id, prefix);
+    if (id !== undefined) requireNewKeyId(id, prefix);
     if (declared && hasGrants(grants)) throw grantsAreDeclared(id);
     requireNoProblem([...grantProblems(grants, meta, declarations), ...expiryProblems(grants.expiresAt, now())]);
     const { text, stored } = this.#mint();
