@@ -98,7 +98,7 @@ export class RedisKeys implements KeyStore {
         const saved = await SAVE.run(client, keys, [...values, ...knownValues(this.#known.lineage)]);
         if (saved === NOT_KNOWN) throw notTheKnown('save');
         if (saved !== 1) return 'conflict';
-        if (!(await isReplicated(client, this.#writer.replicaWaitMs)))
+        if (!(await isReplicated(client, this.#writer.replicaWaitMs, this.#writer.hasStandBys)))
           this.#warn('a key was changed, but no replica of Redis has confirmed it; a failover now would undo it', {
             key: record.id,
           });
