@@ -50,16 +50,21 @@ export function takesClearing(command: Command): Command {
 export function grantsOf(options: GrantOptions, nowMs: number): KeyPatch {
   const { owner, name, role, scope, allow, deny, plan, expires, meta } = options;
   return {
-    ...(owner !== undefined && { owner: owner || null }),
-    ...(name !== undefined && { name: name || null }),
+    ...(owner !== undefined && { owner: unlessCleared(owner) }),
+    ...(name !== undefined && { name: unlessCleared(name) }),
     ...(role !== undefined && { roles: role || [] }),
     ...(scope !== undefined && { scopes: scope || [] }),
     ...(allow !== undefined && { allow: allow || [] }),
     ...(deny !== undefined && { deny: deny || [] }),
-    ...(plan !== undefined && { plan: plan || null }),
+    ...(plan !== undefined && { plan: unlessCleared(plan) }),
     ...(expires !== undefined && { expiresAt: expiryAt(expires, nowMs) }),
     ...(meta !== undefined && { meta: pairs(meta || []) }),
   };
+}
+
+/** Only `--no-…` clears: an empty text, as a variable that is not set leaves behind, is one that no field takes. */
+function unlessCleared(text: string | false): string | null {
+  return text === false ? null : text;
 }
 
 function expiry(text: string): Expiry {

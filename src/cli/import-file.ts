@@ -1,5 +1,6 @@
 // An import file as a stream of lines that can be read twice, with a bound on what is held of it.
 import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { UserFault } from '../core/fault.ts';
 import type { ImportLine } from '../manage/key-import.ts';
@@ -7,18 +8,27 @@ import { readImportLine } from './import-line.ts';
 
 /** Longest line; a key's record has a bound of its own below it. */
 const LINE_BYTES = 256 * 1024;
-/** Standard input can be read only once, so it is held. */
-const STDIN_BYTES = 64 * 1024 * 1024;
+/** What can be read only once, as standard input or a pipe, is held. */
+const HELD_BYTES = 64 * 1024 * 1024;
 const LINE_FEED = 0x0a;
 
 /**
  * Opens a file, or standard input for `-`. Each call of the result reads it from its beginning.
- * @throws {UserFault} if standard input is longer than what is held of it
+ * @throws {UserFault} if it is no file and longer than what is held of it
  */
 export async function openImport(path: string, stdin: Readable): Promise<() => AsyncIterable<ImportLine>> {
-  if (path !== '-') return () => importLines(fileChunks(path));
-  const content = await readWhole(stdin);
+  if (path !== '-' && (await isPlainFile(path))) return () => importLines(fileChunks(path));
+  const content = await (path === '-' ? readWhole(stdin, 'standard input') : readWhole(fileChunks(path), path));
   return () => importLines([content]);
+}
+
+/** A pipe, as `<(…)` makes one, is empty when it is read again. */
+async function isPlainFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile();
+  } catch (cause) {
+    throw unreadable(path, cause as NodeJS.ErrnoException);
+  }
 }
 
 async function* importLines(chunks: AsyncIterable<Buffer> | Iterable<Buffer>): AsyncGenerator<ImportLine> {
@@ -68,15 +78,15 @@ async function* fileChunks(path: string): AsyncGenerator<Buffer> {
   }
 }
 
-async function readWhole(stdin: Readable): Promise<Buffer> {
+async function readWhole(source: AsyncIterable<unknown>, name: string): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of stdin) {
+  for await (const chunk of source) {
     chunks.push(chunk as Buffer);
     length += (chunk as Buffer).length;
-    if (length > STDIN_BYTES) {
+    if (length > HELD_BYTES) {
       throw new UserFault(
-        `standard input has more than ${STDIN_BYTES / 1024 ** 2} MiB, which is held; give the keys as a file`,
+        `${name} has more than ${HELD_BYTES / 1024 ** 2} MiB, which is held; give the keys as a file`,
       );
     }
   }

@@ -8,12 +8,13 @@ export const KEY_COLUMNS = ['ID', 'STATE', 'OWNER', 'NAME', 'SECRET', 'PLAN', 'E
 /** One key as a row of a table. */
 export function keyRow(view: KeyView): string[] {
   const isRetiring = view.secrets.some(({ state }) => state === 'retiring');
+  const needsPrevious = view.secrets.some(({ pepper }) => pepper === 'previous');
   return [
     view.id,
     view.state,
     view.owner ?? '-',
     view.name ?? '-',
-    `${hintOf(view.secrets[0])}${isRetiring ? ' +1 retiring' : ''}`,
+    `${hintOf(view.secrets[0])}${isRetiring ? ' +1 retiring' : ''}${needsPrevious ? ', previous pepper' : ''}`,
     view.plan ?? '-',
     view.expires === null ? 'never' : shortTime(view.expires),
     shortTime(view.createdAt),
@@ -49,10 +50,17 @@ export function keyLines(view: KeyView): string[] {
   return tableLines(rows);
 }
 
-function secretText({ state, hint, createdAt, endsAt }: SecretView): string {
+function secretText({ state, hint, createdAt, endsAt, pepper }: SecretView): string {
   const text = hint ?? 'known by its SHA-256 only';
-  return state === 'retiring' ? `${text}, retiring: works until ${endsAt}` : `${text}, since ${createdAt}`;
+  const times = state === 'retiring' ? `${text}, retiring: works until ${endsAt}` : `${text}, since ${createdAt}`;
+  return `${times}${PEPPER_WORDS[pepper]}`;
 }
+
+const PEPPER_WORDS: Readonly<Record<SecretView['pepper'], string>> = {
+  current: '',
+  previous: ', needs a previous pepper',
+  unknown: ', does not work: its pepper is not in the configuration',
+};
 
 function hintOf(secret: SecretView | undefined): string {
   return secret ? (secret.hint ?? 'sha256') : '-';

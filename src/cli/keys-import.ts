@@ -41,13 +41,16 @@ Examples:
           if (count % PROGRESS_LINES === 0) terminal.say(`${phase} ${count} lines`);
         },
         stored: async (record, isNew) => {
-          if (isJson) await terminal.printJson({ ...service.describe(record), imported: isNew });
+          if (!isJson) return;
+          const printed = terminal.printJson({ ...service.describe(record), imported: isNew });
+          await printed.catch(
+            outputFailed(`key ${record.id} and those before it are in; run the import again for the rest`),
+          );
         },
       };
       const count = await service.importKeys(lines, listener);
       if (count.problems > 0) throw nothingImported(count, file);
-      if (isJson) return;
-      await terminal.print(summaryOf(count));
+      if (!isJson) await terminal.print(summaryOf(count)).catch(outputFailed(summaryOf(count)));
     });
   });
 }
@@ -55,6 +58,12 @@ Examples:
 function nothingImported({ problems }: ImportCount, file: string): UserFault {
   const those = problems === 1 ? 'one problem' : `${problems} problems`;
   return new UserFault(`nothing was imported, because ${file} has ${those}; correct the lines above and run it again`);
+}
+
+function outputFailed(standing: string): (fault: unknown) => never {
+  return (fault) => {
+    throw new UserFault(`the output could not be written, but ${standing.replace(/\.$/, '')}`, 1, fault);
+  };
 }
 
 function summaryOf({ imported, present }: ImportCount): string {

@@ -41,6 +41,7 @@ Examples:
         secret: rotated.secret,
         headline: headlineOf(rotated),
         isJson: Boolean(json),
+        retiringUntil: rotated.retiringUntil,
       });
       if (rotated.endedEarlier) {
         sayFault(

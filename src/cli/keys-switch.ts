@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { KeyRecord } from '../core/key-record.ts';
 import type { KeyService } from '../manage/key-service.ts';
 import { type Context, takesConfig, takesJson, withManagement } from './context.ts';
-import { printKey } from './print-key.ts';
+import { printChanged } from './print-key.ts';
 
 interface Switch {
   readonly name: string;
@@ -43,7 +43,7 @@ export function addKeysSwitches(keys: Command, context: Context): void {
       .addHelpText('after', `\nExample:\n  $ portcullis keys ${name} billing-job`);
     takesJson(takesConfig(command)).action(async (id: string) => {
       await withManagement(command, context, async ({ keys: service }) => {
-        await printKey(context, service.describe(await turn(service, id)), Boolean(command.opts()['json']));
+        await printChanged(context, service.describe(await turn(service, id)), Boolean(command.opts()['json']));
       });
     });
   }

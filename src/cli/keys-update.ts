@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { UserFault } from '../core/fault.ts';
 import { type Context, takesConfig, takesJson, withManagement } from './context.ts';
 import { grantsOf, takesClearing, takesGrants } from './grant-options.ts';
-import { printKey } from './print-key.ts';
+import { printChanged } from './print-key.ts';
 
 export function addKeysUpdate(keys: Command, context: Context): void {
   const command = keys
@@ -29,7 +29,7 @@ Examples:
     await withManagement(command, context, async ({ keys: service }) => {
       // The time from now counts from here: opening the store may take a while.
       const record = await service.update(id, grantsOf(options, Date.now()));
-      await printKey(context, service.describe(record), Boolean(options['json']));
+      await printChanged(context, service.describe(record), Boolean(options['json']));
     });
   });
 }

@@ -1,4 +1,4 @@
-// The two ways in which a command prints one key: as it is, or with the only copy of a new secret.
+// How commands print one key: as it is, as they have changed it, or with the only copy of a new secret.
 import { UserFault } from '../core/fault.ts';
 import type { KeyView } from '../manage/key-view.ts';
 import type { Context } from './context.ts';
@@ -12,6 +12,8 @@ export interface PrintedMint {
   /** What has happened, a sentence. */
   readonly headline: string;
   readonly isJson: boolean;
+  /** Until when the secret before works, ms since the epoch; null or left out where none does. */
+  readonly retiringUntil?: number | null;
 }
 
 /** Prints a key: an object, or lines. */
@@ -22,10 +24,24 @@ export async function printKey({ terminal }: Context, view: KeyView, isJson: boo
 }
 
 /**
+ * Prints a key as a change has left it.
+ * @throws {UserFault} if it could not be: the change is made all the same (1)
+ */
+export async function printChanged(context: Context, view: KeyView, isJson: boolean): Promise<void> {
+  try {
+    await printKey(context, view, isJson);
+  } catch (fault) {
+    const text = `key ${view.id} is changed as it was asked for, but the output could not be written; portcullis keys show ${view.id} shows it`;
+    throw new UserFault(text, 1, fault);
+  }
+}
+
+/**
  * Prints a new secret, this once.
  * @throws {UserFault} with the cure, if it could not be: the key has it all the same (1)
  */
-export async function printMinted(context: Context, { view, secret, headline, isJson }: PrintedMint): Promise<void> {
+export async function printMinted(context: Context, printed: PrintedMint): Promise<void> {
+  const { view, secret, headline, isJson } = printed;
   const { terminal } = context;
   const { id, ...rest } = view;
   try {
@@ -38,16 +54,18 @@ export async function printMinted(context: Context, { view, secret, headline, is
         '',
       );
   } catch (fault) {
-    throw secretUnseen(id, fault);
+    throw secretUnseen(printed, fault);
   }
-  if (terminal.isReaderGone) throw secretUnseen(id);
-  if (!isJson) await printKey(context, view, false);
+  if (terminal.isReaderGone) throw secretUnseen(printed);
+  if (!isJson) await printChanged(context, view, false);
 }
 
-function secretUnseen(id: string, cause?: unknown): UserFault {
-  return new UserFault(
-    `key ${id} has a new secret that nobody has seen, because the output could not be written; replace it with portcullis keys rotate ${id} --grace 0`,
-    1,
-    cause,
-  );
+function secretUnseen({ view: { id }, retiringUntil = null }: PrintedMint, cause?: unknown): UserFault {
+  // Another rotation ends the secret that its holders have, whatever its grace.
+  const cure =
+    retiringUntil === null
+      ? `replace it with portcullis keys rotate ${id} --grace 0`
+      : `the secret before works until ${new Date(retiringUntil).toISOString()}, or until portcullis keys rotate ${id} makes another: run that once its holders can take a new one`;
+  const text = `key ${id} has a new secret that nobody has seen, because the output could not be written; ${cure}`;
+  return new UserFault(text, 1, cause);
 }

@@ -36,6 +36,11 @@ export function classifyKeyText(prefix: string, text: string): KeyTextKind {
   return fits && OPAQUE.test(text) ? 'imported' : 'malformed';
 }
 
+/** Whether a text is a minted key, whatever its prefix: one that was minted before the prefix was changed, too. */
+export function isMintedText(text: string): boolean {
+  return hasValidChecksum(text.slice(0, Math.max(0, text.lastIndexOf('_'))), text);
+}
+
 /** How a key is shown wherever a person must recognise it: the prefix and the last four characters. */
 export function keyHint(prefix: string, text: string): string {
   return hasPrefix(prefix, text) ? `${prefix}_…${text.slice(-4)}` : `…${text.slice(-4)}`;

@@ -190,6 +190,10 @@ export const BOUNDS = {
   changeLogLength: 10_000,
   /** A stored key record, bytes. */
   recordBytes: 1024 * 1024,
+  /** One answer of Redis, bytes: far more than any question asks for. */
+  storeReplyBytes: 32 * 1024 * 1024,
   /** Records read at once while keys are listed. */
   listBatch: 500,
+  /** A batch ends with the record that brings its texts to this, bytes. */
+  listBatchBytes: 4 * 1024 * 1024,
 } as const;

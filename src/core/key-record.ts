@@ -56,6 +56,8 @@ export interface StoredSecret {
   readonly createdAt: number;
   /** When a retiring secret stops working. */
   readonly endsAt: number | null;
+  /** Which pepper the digest was made with, by its {@link Pepper.id}; left out where that one sealed the record, too. */
+  readonly pepper?: string;
 }
 
 /** The state a person or a label sees. `expired` is never stored: it follows from the clock. */
@@ -74,16 +76,19 @@ export function keyState(record: Pick<KnownKey, 'status'>, expiresAt: number | n
   return expiresAt !== null && expiresAt <= nowMs ? 'expired' : 'active';
 }
 
-/** The pepper's three uses. Holds secret material: never logged, never serialised. */
+/** The pepper's uses. Holds secret material: never logged, never serialised. */
 export class Pepper {
   readonly #digests: HmacSha256;
   readonly #macs: HmacSha256;
+  /** Tells it from others in what it made, and nothing of what it is. */
+  readonly id: string;
 
   /** @throws {RangeError} below 32 bytes */
   constructor(pepper: Uint8Array) {
     if (pepper.length < 32) throw new RangeError('a pepper takes at least 32 bytes');
     this.#digests = new HmacSha256(pepper);
-    this.#macs = new HmacSha256(new Uint8Array(hkdfSync('sha256', pepper, '', 'portcullis key record mac 1', 32)));
+    this.#macs = new HmacSha256(derived(pepper, 'portcullis key record mac 1', 32));
+    this.id = Buffer.from(derived(pepper, 'portcullis pepper id 1', 8)).toString('hex');
   }
 
   /** HMAC-SHA-256(pepper, text), base64url. `text` has one character a byte (latin1). */
@@ -102,9 +107,13 @@ export class Pepper {
     return [this.digest(text), this.#digests.of(SHA256_MARK + sha256Text(text))];
   }
 
-  /** The record with its MAC set. */
+  /** The record with its MAC set. Of a secret that names no pepper, this one has made the digest. */
   seal(record: Omit<KeyRecord, 'mac'>): KeyRecord {
-    return { ...record, mac: this.#mac(record) };
+    const secrets = record.secrets.map(({ pepper, ...secret }) =>
+      pepper === undefined || pepper === this.id ? secret : { ...secret, pepper },
+    );
+    const named = { ...record, secrets };
+    return { ...named, mac: this.#mac(named) };
   }
 
   /** Whether the record is as its writer, who had the pepper, left it. */
@@ -117,6 +126,10 @@ export class Pepper {
   #mac(record: Omit<KeyRecord, 'mac'>): string {
     return this.#macs.of(Buffer.from(canonicalText(record)).toString('latin1'));
   }
+}
+
+function derived(pepper: Uint8Array, use: string, bytes: number): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', pepper, '', use, bytes));
 }
 
 const SHA256_MARK = '\0sha256\0';
@@ -144,7 +157,13 @@ function canonicalText(record: Omit<KeyRecord, 'mac'>): string {
   const metaPairs = Object.keys(meta)
     .sort()
     .map((key) => [key, meta[key]]);
-  const secretRows = secrets.map(({ digest, hint, createdAt: since, endsAt }) => [digest, hint, since, endsAt]);
+  const secretRows = secrets.map(({ digest, hint, createdAt: since, endsAt, pepper }) => [
+    digest,
+    hint,
+    since,
+    endsAt,
+    ...(pepper === undefined ? [] : [pepper]),
+  ]);
   return JSON.stringify([
     1,
     id,

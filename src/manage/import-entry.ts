@@ -1,5 +1,5 @@
 // One key on its way in: what its line says, whether that can be kept, and what it is found by.
-import { classifyKeyText, IMPORTED_KEY_BYTES, keyHint } from '../core/api-key.ts';
+import { classifyKeyText, IMPORTED_KEY_BYTES, isMintedText, keyHint } from '../core/api-key.ts';
 import { KEY_ID_PATTERN, type KeyGrants, type KeyRecord } from '../core/key-record.ts';
 import type { Declarations, KeyMeta } from './declarations.ts';
 import { grantProblems } from './grant-problems.ts';
@@ -24,7 +24,7 @@ export function entryProblems(
 ): string[] {
   const problems = grantProblems(grants, meta, declarations);
   // An id is not repeated: whoever mixes up two columns has put a secret there.
-  if (id !== undefined && (!KEY_ID_PATTERN.test(id) || classifyKeyText(prefix, id) === 'minted')) {
+  if (id !== undefined && (!KEY_ID_PATTERN.test(id) || isMintedText(id))) {
     problems.push(`id ${KEY_ID_HINT}, and is not a secret`);
   } else if (id !== undefined && declarations.keys.has(id) && hasGrants(grants)) {
     problems.push(grantsAreDeclaredSentence(id));

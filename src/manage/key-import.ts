@@ -67,16 +67,18 @@ export async function importKeys(
   told: ImportListener,
   context: ImportContext,
 ): Promise<ImportCount> {
-  const problems = await checkAll(open(), told, context);
+  const { problems, lines } = await checkAll(open(), told, context);
   if (problems > 0) return { imported: 0, present: 0, problems };
-  return { ...(await storeAll(open(), told, context)), problems };
+  const stored = await storeAll(open(), told, context);
+  if (stored.imported + stored.present !== lines) throw changedMeanwhile('the number of lines');
+  return { ...stored, problems };
 }
 
 async function checkAll(
   lines: AsyncIterable<ImportLine>,
   told: ImportListener,
   context: ImportContext,
-): Promise<number> {
+): Promise<{ readonly problems: number; readonly lines: number }> {
   const seen = new Duplicates();
   let problems = 0;
   let count = 0;
@@ -91,7 +93,7 @@ async function checkAll(
     problems += found.length;
     told.progress('checked', ++count);
   }
-  return problems;
+  return { problems, lines: count };
 }
 
 async function storeAll(
@@ -102,7 +104,8 @@ async function storeAll(
   let imported = 0;
   let present = 0;
   const stored = inParallel(lines, WIDTH, async (item) => {
-    if (!('entry' in item) || entryProblems(item.entry, context).length > 0) throw changedMeanwhile(item.line);
+    if (!('entry' in item) || entryProblems(item.entry, context).length > 0)
+      throw changedMeanwhile(`line ${item.line}`);
     return { ...item, ...(await storeOne(item.line, item.entry, context)) };
   });
   for await (const { line, record, isNew, differs } of stored) {
@@ -160,10 +163,8 @@ async function standingOf(entry: ImportEntry, context: ImportContext): Promise<S
     : { kind: 'problem', message: `key ${byId.id} exists already with another secret; take another id` };
 }
 
-function changedMeanwhile(line: number): UserFault {
-  return new UserFault(
-    `line ${line} changed while the file was imported; what stood before it is in; run the import again`,
-  );
+function changedMeanwhile(what: string): UserFault {
+  return new UserFault(`${what} changed while the file was imported; what was read before is in; run the import again`);
 }
 
 /** Ids and secrets that an import has had before, each by the line of the first. */

@@ -1,11 +1,11 @@
 // When a key may be made or changed, and the sentence that says why not.
-import { classifyKeyText } from '../core/api-key.ts';
+import { classifyKeyText, isMintedText } from '../core/api-key.ts';
 import { UserFault } from '../core/fault.ts';
-import { KEY_ID_PATTERN, type KeyGrants, type KeyRecord, keyState } from '../core/key-record.ts';
+import { KEY_ID_PATTERN, type KeyGrants, type KeyRecord, keyState, type Pepper } from '../core/key-record.ts';
 import type { Found } from '../core/ports.ts';
 import type { Declarations } from './declarations.ts';
 import { grantsInForce, tamperedSentence } from './key-view.ts';
-import { isGenuine, type Peppers } from './peppers.ts';
+import { isGenuine, type Peppers, sealerOf } from './peppers.ts';
 
 const LAST_EXPIRY_MS = Date.UTC(10_000, 0, 1);
 
@@ -15,15 +15,26 @@ export const KEY_ID_HINT =
 
 /** The id, if it is one. The message does not repeat a secret that was given in its place. */
 export function requireKeyId(id: string, prefix: string): string {
-  if (classifyKeyText(prefix, id) === 'minted') {
-    throw new UserFault("that is a key's secret, not its id; portcullis keys list shows the ids", 2);
-  }
+  if (classifyKeyText(prefix, id) === 'minted') throw secretForId();
   if (KEY_ID_PATTERN.test(id)) return id;
   throw new UserFault(`${JSON.stringify(id)} is not a key id, which ${KEY_ID_HINT}`, 2);
 }
 
-export function requireGenuine(record: KeyRecord, peppers: Peppers): void {
-  if (!isGenuine(peppers, record)) throw new UserFault(tamperedSentence(record.id));
+/** As {@link requireKeyId}, of an id to be taken: nor is it a key that was minted under another prefix. */
+export function requireNewKeyId(id: string, prefix: string): string {
+  if (isMintedText(id)) throw secretForId();
+  return requireKeyId(id, prefix);
+}
+
+function secretForId(): UserFault {
+  return new UserFault("that is a key's secret, not its id; portcullis keys list shows the ids", 2);
+}
+
+/** The pepper that sealed the record. */
+export function requireGenuine(record: KeyRecord, peppers: Peppers): Pepper {
+  const sealer = sealerOf(peppers, record);
+  if (!sealer) throw new UserFault(tamperedSentence(record.id));
+  return sealer;
 }
 
 export function requireNotRevoked({ id, status }: KeyRecord, what: string): void {
@@ -77,6 +88,7 @@ export function grantsAreDeclaredSentence(id: string): string {
 }
 
 export function noSuchKey(id: string, declarations: Declarations): UserFault {
+  if (isMintedText(id)) return secretForId();
   return new UserFault(
     declarations.keys.has(id)
       ? `key ${id} is declared in the configuration but has no secret yet; make one with portcullis keys create ${id}`

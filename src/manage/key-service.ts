@@ -1,6 +1,7 @@
 // The life of a key: made, changed, rotated, switched off and on, revoked, moved to another pepper. Every
 // write names the revision it replaces and is tried again on what another writer left, so no change is lost;
-// every record is sealed with the current pepper, and one that no pepper made is never written over.
+// every record is sealed with the current pepper and says for which secrets an older one is still needed, and one
+// that no pepper made is never written over.
 import { keyHint, mintKeyText } from '../core/api-key.ts';
 import { UserFault } from '../core/fault.ts';
 import type { KeyGrants, KeyRecord, StoredSecret } from '../core/key-record.ts';
@@ -17,13 +18,14 @@ import {
   noSuchKey,
   requireGenuine,
   requireKeyId,
+  requireNewKeyId,
   requireNoProblem,
   requireNotRevoked,
   requireRotatable,
 } from './key-rules.ts';
 import { type KeyView, type ShownState, viewKey } from './key-view.ts';
 import { distinct, newRecord } from './new-record.ts';
-import { allPeppers, type Peppers } from './peppers.ts';
+import { allPeppers, namingPeppers, type Peppers } from './peppers.ts';
 
 export interface KeyServiceOptions {
   readonly store: KeyStore;
@@ -86,7 +88,7 @@ export class KeyService {
   async create({ id, grants = {}, meta = {} }: NewKey): Promise<MintedKey> {
     const { declarations, prefix, now } = this.#options;
     const declared = id !== undefined && declarations.keys.has(id);
-    if (id !== undefined) requireKeyId(id, prefix);
+    if (id !== undefined) requireNewKeyId(id, prefix);
     if (declared && hasGrants(grants)) throw grantsAreDeclared(id);
     requireNoProblem([...grantProblems(grants, meta, declarations), ...expiryProblems(grants.expiresAt, now())]);
     const { text, stored } = this.#mint();
@@ -202,8 +204,11 @@ export class KeyService {
     return this.#change(found.id, (record) => {
       const isHeld = record.secrets.some((secret) => secret.digest === usedDigest);
       if (!isHeld || !isItsText || usedDigest === digest) return record;
+      const pepper = peppers.current.id;
       const secrets = record.secrets.map((secret) =>
-        secret.digest === usedDigest ? { ...secret, digest, hint: secret.hint ?? keyHint(prefix, text) } : secret,
+        secret.digest === usedDigest
+          ? { ...secret, digest, hint: secret.hint ?? keyHint(prefix, text), pepper }
+          : secret,
       );
       return { ...record, secrets };
     });
@@ -237,11 +242,11 @@ export class KeyService {
   async #change(id: string, edit: Edit): Promise<KeyRecord> {
     const { store, peppers, now } = this.#options;
     for (let tries = 0; tries < TRIES; tries++) {
-      const before = await this.get(id);
-      requireGenuine(before, peppers);
+      const found = await this.get(id);
+      const before = namingPeppers(found, requireGenuine(found, peppers));
       const nowMs = now();
       const after = edit(before, nowMs);
-      if (after === before) return before;
+      if (after === before) return found;
       const secrets = after.secrets.filter(({ endsAt }) => endsAt === null || endsAt > nowMs);
       const record = peppers.current.seal({ ...after, secrets, revision: before.revision + 1, updatedAt: nowMs });
       if ((await store.save(record, before.revision)) === 'saved') return record;

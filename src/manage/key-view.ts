@@ -1,12 +1,13 @@
 // A key as people and other programs are shown it: what it may do under the configuration in force, in what
 // state it is, and never anything that a secret could be found by.
-import { type KeyGrants, type KeyRecord, type KeyState, keyState } from '../core/key-record.ts';
+import { type KeyGrants, type KeyRecord, type KeyState, keyState, type StoredSecret } from '../core/key-record.ts';
 import type { Declarations, KeyMeta } from './declarations.ts';
-import { isGenuine, type Peppers } from './peppers.ts';
+import { type PepperInUse, pepperInUse, type Peppers, sealerOf } from './peppers.ts';
 
 /**
  * A key's state, and two that say why requests with an otherwise active key are refused. `undeclared`: its
- * declaration or its plan is gone from the configuration. `tampered`: no known pepper made its record.
+ * declaration or its plan is gone from the configuration. `tampered`: no known pepper made its record, or none of
+ * them can recognise a secret of it.
  */
 export type ShownState = KeyState | 'undeclared' | 'tampered';
 
@@ -52,6 +53,8 @@ export interface SecretView {
   readonly createdAt: string;
   /** When a retiring secret stops working. */
   readonly endsAt: string | null;
+  /** Whether it stops working once the previous peppers are taken out; `unknown`: it does not work. */
+  readonly pepper: PepperInUse;
 }
 
 /**
@@ -66,12 +69,17 @@ export function grantsInForce(record: KeyRecord, declarations: Declarations): Ke
 export function viewKey(record: KeyRecord, declarations: Declarations, peppers: Peppers, nowMs: number): KeyView {
   const grants = grantsInForce(record, declarations);
   const shown = grants ?? record;
-  const genuine = isGenuine(peppers, record);
+  const sealer = sealerOf(peppers, record);
+  const genuine = sealer !== undefined;
+  const secrets = record.secrets
+    .filter(({ endsAt }) => endsAt === null || endsAt > nowMs)
+    .map((secret) => secretView(secret, pepperInUse(secret, sealer, peppers)));
+  const isLost = secrets.every(({ pepper }) => pepper === 'unknown');
   const state = genuine ? stateOf(record, grants, declarations, nowMs) : 'tampered';
   const fromRoles = shown.roles.flatMap((role) => declarations.roles.get(role) ?? []);
   return {
     id: record.id,
-    state,
+    state: state === 'active' && isLost ? 'tampered' : state,
     owner: shown.owner,
     name: shown.name,
     declared: declarations.keys.has(record.id) || record.declared,
@@ -85,15 +93,10 @@ export function viewKey(record: KeyRecord, declarations: Declarations, peppers: 
     createdAt: timeText(record.createdAt),
     updatedAt: timeText(record.updatedAt),
     revision: record.revision,
-    secrets: record.secrets
-      .filter(({ endsAt }) => endsAt === null || endsAt > nowMs)
-      .map(({ hint, createdAt, endsAt }) => ({
-        state: endsAt === null ? ('current' as const) : ('retiring' as const),
-        hint,
-        createdAt: timeText(createdAt),
-        endsAt: timeText(endsAt),
-      })),
-    warnings: genuine ? warningsOf(record, grants, declarations) : [tamperedSentence(record.id)],
+    secrets,
+    warnings: genuine
+      ? [...warningsOf(record, grants, declarations), ...secrets.filter(isUnknown).map(unknownSentence(record.id))]
+      : [tamperedSentence(record.id)],
   };
 }
 
@@ -104,6 +107,26 @@ export function tamperedSentence(id: string): string {
     'either credentials.pepper or previousPeppers lacks the pepper it was made with, or someone changed it in the store; ' +
     'put the right pepper back, or restore the store and create the key anew'
   );
+}
+
+function isUnknown({ pepper }: SecretView): boolean {
+  return pepper === 'unknown';
+}
+
+function unknownSentence(id: string): (secret: SecretView) => string {
+  return ({ state }) =>
+    `the ${state} secret of key ${id} is unknown to the gateway, because credentials.pepper and previousPeppers lack the ` +
+    `pepper it was kept with; put that pepper back, or make a new secret with portcullis keys rotate ${id}`;
+}
+
+function secretView({ hint, createdAt, endsAt }: StoredSecret, pepper: PepperInUse): SecretView {
+  return {
+    state: endsAt === null ? 'current' : 'retiring',
+    hint,
+    createdAt: timeText(createdAt),
+    endsAt: timeText(endsAt),
+    pepper,
+  };
 }
 
 function stateOf(

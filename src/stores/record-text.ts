@@ -55,6 +55,7 @@ const recordSchema: z.ZodType<KeyRecord> = z.object({
       hint: z.string().nullable(),
       createdAt: time,
       endsAt: time.nullable(),
+      pepper: z.string().min(1).exactOptional(),
     }),
   ),
   mac: z.string(),

@@ -4,6 +4,7 @@ import { Redis } from 'ioredis';
 import { BOUNDS } from '../core/bounds.ts';
 import type { RedisPlace } from '../core/redis-url.ts';
 import { reconnectPauseMs } from './redis-connector.ts';
+import { boundReplies } from './redis-replies.ts';
 import { isRefusedRight, refusalOf } from './redis-refusal.ts';
 import type { RedisClientOptions, RedisServer } from './redis-server.ts';
 
@@ -62,6 +63,7 @@ function quietClient(options: RedisClientOptions): Redis {
   const client = new Redis(options);
   client.on('error', () => {});
   sayNothingOfInfo(client);
+  boundReplies(client);
   return client;
 }
 

@@ -142,6 +142,11 @@ export class RedisConnection {
     return Math.ceil(this.#options.timeoutMs / 2);
   }
 
+  /** Whether others put a replica in the place of the primary when they see fit. */
+  get hasStandBys(): boolean {
+    return this.#server.kind === 'sentinel';
+  }
+
   get isUsable(): boolean {
     return this.#state === 'usable';
   }

@@ -1,19 +1,27 @@
 // The scripts behind the Redis key store. Each runs as one atomic step; every key it touches carries the
 // prefix's hash tag, also those it finds by what other keys hold.
+import { BOUNDS } from '../core/bounds.ts';
 import type { Lineage } from '../core/ports.ts';
 import { FOLLOWS_OWNER } from './redis-errand.ts';
 import { RedisScript } from './redis-script.ts';
 
+/** A record's bound is in characters, of which none takes more bytes. */
+const LONGEST_TEXT = 3 * BOUNDS.recordBytes;
+
 /**
- * Lua that reads a record's text: empty if there is none that can be read. While a slot is on its way to another
- * node, a key that is not declared may be there already; that is an error, never an empty text.
+ * Lua that reads a record's text: false if there is none, empty if what is there cannot be a record. One that is too long
+ * is not even read, because that would hold up all others; who may not ask how long it is reads it. What the server refuses
+ * is an error, never an empty text: so it is, too, while a slot is on its way to another node and a key that is not
+ * declared may be there already.
  */
-const TEXT_OF = `
-local function text_of(key)
+const READ_TEXT = `
+local function read_text(key)
+  local length = redis.pcall('STRLEN', key)
+  if type(length) == 'number' and length > ${LONGEST_TEXT} then return '' end
   local text = redis.pcall('GET', key)
-  if type(text) == 'string' then return text end
-  if type(text) == 'table' and text.err and not string.find(text.err, 'WRONGTYPE', 1, true) then error(text.err, 0) end
-  return ''
+  if type(text) ~= 'table' then return text end
+  if string.find(text.err, 'WRONGTYPE', 1, true) then return '' end
+  error((string.gsub(text.err, '^ERR ', '')), 0)
 end
 `;
 
@@ -51,7 +59,7 @@ export function knownValues(known: Lineage | undefined): readonly (string | numb
  */
 export const FIND = new RedisScript(
   `
-${TEXT_OF}
+${READ_TEXT}
 ${IS_KNOWN}
 local change = redis.pcall('XDEL', ARGV[2], '0-0')
 if type(change) == 'table' and change.err then
@@ -62,18 +70,18 @@ end
 if not is_known(ARGV[3], ARGV[2], ARGV[4], ARGV[5], ARGV[6], ARGV[7]) then return ${NOT_KNOWN} end
 local found = {}
 for _, key in ipairs(KEYS) do
-  local id = redis.pcall('GET', key)
-  if type(id) == 'string' then found[#found + 1] = text_of(ARGV[1] .. id) end
+  local id = read_text(key)
+  if id and id ~= '' then found[#found + 1] = read_text(ARGV[1] .. id) or '' end
 end
 return found
 `,
   FOLLOWS_OWNER,
 );
 
-/** KEYS: record. Returns its text, empty if it cannot be read, nil if there is none. */
+/** KEYS: a key. Returns its text, empty if that cannot be read or is longer than a record, nil if there is none. */
 export const READ = new RedisScript(`
-local text = redis.pcall('GET', KEYS[1])
-return type(text) == 'table' and '' or text
+${READ_TEXT}
+return read_text(KEYS[1])
 `);
 
 /**
@@ -86,12 +94,13 @@ return type(text) == 'table' and '' or text
  * may be refused. So no change is in force of which gateways have not heard; one too many that they hear of does no harm.
  */
 export const SAVE = new RedisScript(`
+${READ_TEXT}
 ${IS_KNOWN}
 if not is_known(KEYS[7], KEYS[6], ARGV[9], ARGV[10], ARGV[11], ARGV[12]) then return ${NOT_KNOWN} end
 local id = ARGV[1]
 local held, before = 0, nil
-local text = redis.pcall('GET', KEYS[1])
-if type(text) == 'string' then
+local text = read_text(KEYS[1])
+if text then
   local ok, record = pcall(cjson.decode, text)
   if ok and type(record) == 'table' and type(record.revision) == 'number' then
     held, before = record.revision, record
@@ -133,15 +142,20 @@ return 1
 
 /**
  * KEYS: ids. ARGV: lower bound, how many, first part of record keys.
- * Returns the next ids and their records' texts, empty where one cannot be read.
+ * Returns the next ids and their records' texts, empty where one cannot be read, and how many ids there would have been:
+ * large records come in smaller batches.
  */
 export const LIST = new RedisScript(
   `
-${TEXT_OF}
+${READ_TEXT}
 local ids = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], '+', 'LIMIT', 0, ARGV[2])
-local texts = {}
-for i, id in ipairs(ids) do texts[i] = text_of(ARGV[3] .. id) end
-return {ids, texts}
+local taken, texts, bytes = {}, {}, 0
+for i, id in ipairs(ids) do
+  if bytes >= ${BOUNDS.listBatchBytes} then break end
+  taken[i], texts[i] = id, read_text(ARGV[3] .. id) or ''
+  bytes = bytes + #texts[i]
+end
+return {taken, texts, #ids}
 `,
   FOLLOWS_OWNER,
 );

@@ -14,13 +14,13 @@ import { changeRefusal } from './redis-fitness.ts';
 import { newEpoch, seeRedis } from './redis-history.ts';
 import { COUNT, FIND, knownValues, LIST, NOT_KNOWN, READ, SAVE } from './redis-keys-scripts.ts';
 import type { RedisNames } from './redis-names.ts';
-import { isKeyElsewhere, refusalOf } from './redis-refusal.ts';
+import { isKeyElsewhere, isReply, refusalOf } from './redis-refusal.ts';
 import { isReplicated } from './redis-replicas.ts';
 import type { Warn } from './settings.ts';
 
 const nullableText = z.string().nullable();
 const texts = z.array(z.string());
-const batch = z.tuple([texts, texts]);
+const batch = z.tuple([texts, texts, z.int()]);
 const counts = z.tuple([z.int(), z.int(), z.int(), z.int()]);
 
 export class RedisKeys implements KeyStore {
@@ -90,13 +90,15 @@ export class RedisKeys implements KeyStore {
     const mark = randomBytes(8).toString('hex');
     const { digest } = this.#names;
     const values = [record.id, expected, text, score, digest, BOUNDS.changeLogLength, newEpoch(), mark];
-    return await this.#redis.runSteps('save', async () => {
+    let isSent = false;
+    const saving = this.#redis.runSteps('save', async () => {
       const node = await this.#writer.opened().catch(refusedBySwitch);
       return await this.#writer.send(async (client) => {
+        isSent = true;
         const saved = await SAVE.run(client, keys, [...values, ...knownValues(this.#known.lineage)]);
         if (saved === NOT_KNOWN) throw notTheKnown('save');
         if (saved !== 1) return 'conflict';
-        if (!(await isReplicated(client, this.#writer.replicaWaitMs)))
+        if (!(await isReplicated(client, this.#writer.replicaWaitMs, this.#writer.hasStandBys)))
           this.#warn('a key was changed, but no replica of Redis has confirmed it; a failover now would undo it', {
             key: record.id,
           });
@@ -107,24 +109,31 @@ export class RedisKeys implements KeyStore {
         return 'saved';
       }, SAVE.follows);
     });
+    return await saving.catch((fault: unknown) => {
+      throw isSent && isUnanswered(fault) ? unanswered(record.id, fault) : fault;
+    });
   }
 
   async *list(filter: { readonly owner?: string } = {}): AsyncGenerator<KeyRecord> {
     const { owner } = filter;
-    for (let from = '-'; ;) {
+    for (let from = '-', before = Buffer.alloc(0); ;) {
       const reply = await this.#redis.script(
         'list',
         LIST,
         [this.#names.ids],
         [from, BOUNDS.listBatch, this.#names.record],
       );
-      const [ids, records] = expect('list', batch, reply);
+      const [ids, records, found] = expect('list', batch, reply);
       for (const [index, id] of ids.entries()) {
         const record = this.#read(records[index] ?? '', id);
         if (record && (owner === undefined || record.owner === owner)) yield record;
       }
       const last = ids.at(-1);
-      if (last === undefined || ids.length < BOUNDS.listBatch) return;
+      if (last === undefined || (ids.length === found && found < BOUNDS.listBatch)) return;
+      const lastBytes = Buffer.from(last);
+      // Ids that somebody else wrote there may stand in no order, and would be listed without end.
+      if (lastBytes.compare(before) <= 0) throw new StoreFault('list', idsOutOfOrder(this.#names.ids), undefined, true);
+      before = lastBytes;
       from = `(${last}`;
     }
   }
@@ -143,11 +152,12 @@ export class RedisKeys implements KeyStore {
       if (refusal) throw refusal;
     });
     await this.#assertKnown('find', step);
-    const get = (key: string) => step((client) => client.get(key)).catch(unlessOfAnotherType);
+    const get = async (key: string): Promise<string> =>
+      expect('find', nullableText, await step((client) => READ.run(client, [key], []), READ.follows)) ?? '';
     const found: string[] = [];
     for (const key of keys) {
       const id = await get(key);
-      if (id !== null) found.push((await get(this.#names.record + id)) ?? '');
+      if (id !== '') found.push(await get(this.#names.record + id));
     }
     return found;
   }
@@ -186,10 +196,19 @@ function isBetweenNodes(error: unknown): boolean {
   return kind === 'ask' || kind === 'split' || isKeyElsewhere(error);
 }
 
-/** What is of another Redis type is none of ours, and counts as nothing. */
-function unlessOfAnotherType(error: unknown): null {
-  if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return null;
-  throw error;
+/** Whether what was sent may have been done: nobody has said that it was not. */
+function isUnanswered(fault: unknown): fault is StoreFault {
+  return fault instanceof StoreFault && fault.cause !== undefined && !isReply(fault.cause);
+}
+
+function unanswered(id: string, { message, cause }: StoreFault): StoreFault {
+  const reason = cause instanceof Error ? cause.message : message;
+  const text = `It is not known whether key ${id} was changed (${reason}); see it with portcullis keys show ${id} before trying again`;
+  return new StoreFault('save', text, cause, true);
+}
+
+function idsOutOfOrder(name: string): string {
+  return `The ids in Redis, in ${name}, are not in order; somebody else has written there: give every member the score 0, or restore the store`;
 }
 
 function expect<T>(operation: string, shape: z.ZodType<T>, reply: unknown): T {

@@ -38,14 +38,14 @@ export async function mayWait(client: Redis): Promise<boolean> {
 }
 
 /**
- * Waits until one replica has what was written on this connection, and tells whether it has; without any replica
- * there is nothing to wait for.
+ * Waits until one replica has what was written on this connection, and tells whether it has. Without any replica
+ * there is nothing to wait for, but where others stand by: one that has lost its connection may still take over.
  * @throws {Error} if the server is lost or demoted meanwhile: what was written may be lost, too
  */
-export async function isReplicated(client: Redis, waitMs: number): Promise<boolean> {
+export async function isReplicated(client: Redis, waitMs: number, hasStandBys: boolean): Promise<boolean> {
   try {
     const [, , replicas] = primaryRole.parse(await client.role());
-    return replicas.length === 0 || (await client.wait(1, waitMs)) > 0;
+    return replicas.length === 0 ? !hasStandBys : (await client.wait(1, waitMs)) > 0;
   } catch (error) {
     // Who may not ask goes without an answer.
     if (isRefusedRight(error)) return true;

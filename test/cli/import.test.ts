@@ -1,8 +1,10 @@
 // SPEC section 1: `keys import FILE` reads JSON Lines of keys that users already hold.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import type { CommandEnd } from '../support/acceptance-cli.ts';
+import { promisify } from 'node:util';
+import { type CommandEnd, environment, MAIN } from '../support/acceptance-cli.ts';
 import { CommandScene } from '../support/command-scene.ts';
 
 const CANARY = 'canary-of-the-old-system';
@@ -43,7 +45,7 @@ describe('keys import', () => {
     assert.deepEqual([first.code, first.stdout, first.stderr], [0, 'Imported 2 keys.\n', '']);
     const { createdAt, updatedAt, secrets, ...shown } = await scene.jsonOne('keys', 'show', 'legacy-1');
     assert.equal(createdAt, updatedAt);
-    assert.deepEqual(secrets, [{ state: 'current', hint: '…em-1', createdAt, endsAt: null }]);
+    assert.deepEqual(secrets, [{ state: 'current', hint: '…em-1', createdAt, endsAt: null, pepper: 'current' }]);
     assert.deepEqual(shown, {
       id: 'legacy-1',
       state: 'active',
@@ -138,6 +140,19 @@ describe('keys import', () => {
     const wrong = await scene.runWith({ stdin: 'nonsense' }, 'keys', 'import', '-');
     assert.equal(wrong.code, 1);
     assert.match(wrong.stderr, /^-:1: is not JSON/);
+  });
+
+  test('a pipe, which can be read only once, is imported as a file is', async () => {
+    const file = scene.dir.file('from-a-pipe.jsonl');
+    await writeFile(file, jsonLines({ id: 'from-a-pipe', secret: `${CANARY}-from-a-pipe` }));
+    // What `keys import <(gpg --decrypt …)` is to the command.
+    const { stdout } = await promisify(execFile)(
+      'sh',
+      ['-c', 'cat "$1" | exec "$0" "$2" keys import /dev/stdin', process.execPath, file, MAIN],
+      { env: environment({ PORTCULLIS_CONFIG: scene.configFile }), timeout: 30_000 },
+    );
+    assert.equal(stdout, 'Imported 1 key.\n');
+    assert.equal((await scene.jsonOne('keys', 'show', 'from-a-pipe'))['state'], 'active');
   });
 
   test('a key that is there with other grants is left as it is, and its line is named', async () => {

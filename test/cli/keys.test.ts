@@ -54,7 +54,7 @@ describe('keys', () => {
     assert.match(String(secret), KEY_PATTERN);
     assert.equal(createdAt, updatedAt);
     assert.deepEqual(secrets, [
-      { state: 'current', hint: `ptc_live_…${String(secret).slice(-4)}`, createdAt, endsAt: null },
+      { state: 'current', hint: `ptc_live_…${String(secret).slice(-4)}`, createdAt, endsAt: null, pepper: 'current' },
     ]);
     assert.deepEqual(rest, {
       id: 'all-grants',

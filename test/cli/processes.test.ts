@@ -124,8 +124,37 @@ describe('portcullis as a process', () => {
         let said = '';
         child.stderr!.setEncoding('utf8').on('data', (text: string) => (said += text));
         assert.deepEqual(await once(child, 'close'), [1, null], what);
-        assert.match(said, /^portcullis: key unseen has a new secret .*keys rotate unseen --grace 0\n$/, what);
+        const cure =
+          words[0] === 'create'
+            ? /; replace it with portcullis keys rotate unseen --grace 0\n$/
+            : /; the secret before works until \S+Z, or until portcullis keys rotate unseen makes another: .*\n$/;
+        assert.match(said, /^portcullis: key unseen has a new secret that nobody has seen/, what);
+        assert.match(said, cure, what);
       }
+  });
+
+  test('a change that was made is said to be where its output could not be written: exit code 1', async () => {
+    await scene.run('keys', 'create', 'changed');
+    await writeFile(scene.dir.file('some.jsonl'), '{"secret":"a-key-of-the-old-system"}\n');
+    const imported = /^portcullis: the output could not be written, but /;
+    for (const [words, says] of [
+      [['disable', 'changed'], /^portcullis: key changed is changed as it was asked for, but .*keys show changed/],
+      [['update', 'changed', '--name', 'x', '--json'], /^portcullis: key changed is changed as it was asked for, but /],
+      [['import', scene.dir.file('some.jsonl')], imported],
+      [['import', scene.dir.file('some.jsonl'), '--json'], imported],
+    ] as const) {
+      await using full = await open('/dev/full', 'w');
+      const child = spawn(process.execPath, [MAIN, '--config', scene.configFile, 'keys', ...words], {
+        env: environment(),
+        stdio: ['ignore', full.fd, 'pipe'],
+      });
+      let said = '';
+      child.stderr!.setEncoding('utf8').on('data', (text: string) => (said += text));
+      assert.deepEqual(await once(child, 'close'), [1, null], said);
+      assert.match(said, says);
+    }
+    const { state, name } = await scene.jsonOne('keys', 'show', 'changed');
+    assert.deepEqual([state, name], ['disabled', 'x']);
   });
 
   test('an older Node is told what is needed, before anything is loaded', async () => {

@@ -28,6 +28,11 @@ const MISUSES: readonly (readonly [command: string, says: RegExp])[] = [
   ['keys create --expires 2001-01-01', /expires is in the past; give a later date/],
   ['keys create --expires 999999999d', /expires is too far ahead/],
   ['keys create --meta plain', /--meta takes NAME=VALUE, and "plain" is not/],
+  // As scripts write it with a variable that is not set: a key without its limits would be laxer than asked for.
+  ['keys create --plan ', /plan "" is not in the configuration/],
+  ['keys update one --plan ', /plan "" is not in the configuration/],
+  ['keys create --owner ', /owner takes 1 to 256 characters/],
+  ['keys update one --name ', /name takes 1 to 256 characters/],
   ['keys create --owner', /option '--owner <OWNER>' argument missing/],
   ['keys show', /missing required argument 'ID'; see portcullis keys show --help/],
   [`keys show ${SECRET}`, /that is a key's secret, not its id/],

@@ -186,6 +186,15 @@ describe('keys import', () => {
     );
   });
 
+  test('lines that are missing when they are to be stored are told: what was not imported never counts as done', async () => {
+    let readings = 0;
+    const open = (): AsyncIterable<ImportLine> => stream(readings++ === 0 ? [{ line: 1, entry: anEntry() }] : []);
+    await assert.rejects(
+      importLines(open),
+      (fault) => fault instanceof UserFault && /the number of lines changed/.test(fault.message),
+    );
+  });
+
   test('a store that fails ends the import, and leaves nothing under way', async () => {
     let underWay = 0;
     const keys = {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { classifyKeyText } from '../../src/core/api-key.ts';
+import { classifyKeyText, mintKeyText } from '../../src/core/api-key.ts';
 import { UserFault } from '../../src/core/fault.ts';
 import { KEY_ID_PATTERN } from '../../src/core/key-record.ts';
 import type { KeyStore, Store } from '../../src/core/ports.ts';
@@ -286,12 +287,14 @@ for (const { name, make } of BACKINGS) {
     test('a secret given in place of an id is not repeated', async () => {
       const { service } = under;
       const { secret } = await service.create({});
-      for (const attempt of [() => service.get(secret), () => service.create({ id: secret })]) {
-        await assert.rejects(attempt, (fault: unknown) => {
-          assert.ok(fault instanceof UserFault && fault.exitCode === 2 && !fault.message.includes(secret));
-          return true;
-        });
-      }
+      // Keys that were minted before the prefix was changed go on working.
+      for (const id of [secret, mintKeyText('old', randomBytes(32))])
+        for (const attempt of [() => service.get(id), () => service.create({ id })]) {
+          await assert.rejects(attempt, (fault: unknown) => {
+            assert.ok(fault instanceof UserFault && fault.exitCode === 2 && !fault.message.includes(id));
+            return true;
+          });
+        }
     });
   });
 }

@@ -35,6 +35,10 @@ describe('key records in Redis', () => {
 
   const call = ([name = '', ...words]: readonly string[]): Promise<unknown> => client.call(name, ...words);
 
+  async function bytesSent(): Promise<number> {
+    return Number(/total_net_output_bytes:(\d+)/.exec(await client.info('stats'))?.[1]);
+  }
+
   const spoiled: Readonly<Record<string, string>> = {
     'no JSON': '{"id":',
     'no object': '[]',
@@ -54,6 +58,54 @@ describe('key records in Redis', () => {
       for await (const listed of store.keys.list()) assert.fail(listed.id);
       assert.equal(told.length, 3);
     });
+
+  it('what is far too long to be a record counts as absent, is told, and never leaves Redis', async () => {
+    await client.set('{test}:key:billing-job', 'x'.repeat(8 * BOUNDS.recordBytes));
+    await client.set('{test}:digest:long', 'x'.repeat(8 * BOUNDS.recordBytes));
+    const before = await bytesSent();
+    assert.equal(await store.keys.get('billing-job'), 'absent');
+    assert.equal(await store.keys.findByDigest(['digest-of-billing-job', 'long']), 'absent');
+    for await (const listed of store.keys.list()) assert.fail(listed.id);
+    assert.ok((await bytesSent()) - before < BOUNDS.recordBytes);
+    assert.ok(told.length >= 3);
+    assert.equal(await store.keys.save(record, 0), 'saved');
+  });
+
+  it('a record that is as long as it may be is read, whatever its characters', async () => {
+    const long = keyRecord({ id: 'long', name: '€'.repeat(500_000) });
+    assert.ok(Buffer.byteLength(JSON.stringify(long)) > BOUNDS.recordBytes);
+    await store.keys.save(long, 0);
+    assert.deepEqual(await store.keys.findByDigest(['digest-of-long']), long);
+  });
+
+  it('many long records are listed in batches that are not long, and none is left out', async () => {
+    const ids = Array.from({ length: 8 }, (_, at) => `long-${at}`);
+    for (const id of ids) await store.keys.save(keyRecord({ id, name: 'x'.repeat(900_000) }), 0);
+    const listed: string[] = [];
+    for await (const { id } of store.keys.list()) listed.push(id);
+    assert.deepEqual(listed, ['billing-job', ...ids]);
+  });
+
+  it('ids that somebody else has put out of order are told, not listed without end', async () => {
+    // Redis looks for those behind `a` from the first one on.
+    const ids = [...Array.from({ length: BOUNDS.listBatch - 1 }, (_, at) => `m${at}`), 'a', 'z'];
+    await client.del('{test}:ids');
+    await client.zadd('{test}:ids', ...ids.flatMap((id, at) => [at, id]));
+    const listing = async () => {
+      for await (const { id } of store.keys.list()) assert.ok(id);
+    };
+    await assert.rejects(listing, { name: 'StoreFault', namesCure: true, message: /not in order/ });
+  });
+
+  it('a record that may not be read is no absent one, also before anything is known of the store', async () => {
+    await call(['ACL', 'SETUSER', 'default', '-get']);
+    try {
+      await assert.rejects(store.keys.get('billing-job'), { name: 'StoreFault' });
+      await assert.rejects(store.keys.findByDigest(['digest-of-billing-job']), { name: 'StoreFault' });
+    } finally {
+      await call(['ACL', 'SETUSER', 'default', '+get']);
+    }
+  });
 
   it('a record of another Redis type counts as absent and can be written over', async () => {
     await client.del('{test}:key:billing-job');

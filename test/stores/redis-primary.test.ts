@@ -7,6 +7,7 @@ import { openStore } from '../../src/stores/open.ts';
 import { eventually } from '../support/acceptance-wait.ts';
 import { storeSettings } from '../support/backings.ts';
 import { keyRecord } from '../support/key-records.ts';
+import { PRIMARY, startSentinel } from '../support/redis-sentinel.ts';
 import { startRedis, tell, type TestRedis } from '../support/redis.ts';
 
 describe('a primary', () => {
@@ -73,5 +74,21 @@ describe('a primary', () => {
     } finally {
       other.resume();
     }
+  });
+});
+
+describe('a primary behind a Sentinel', () => {
+  it('that has lost its replicas still takes a change, and that is told: one of them may take over without it', async () => {
+    await using scene = new AsyncDisposableStack();
+    const redis = await startRedis();
+    scene.defer(() => redis.dispose());
+    const sentinel = await startSentinel(redis, { quorum: 1 });
+    scene.defer(() => sentinel.dispose());
+    const told: string[] = [];
+    const url = `redis+sentinel://127.0.0.1:${sentinel.port}/${PRIMARY}`;
+    const store = await openStore(storeSettings(url, { warn: (message) => told.push(message) }));
+    scene.defer(() => store.close());
+    assert.equal(await store.keys.save(keyRecord(), 0), 'saved');
+    assert.match(told.join('\n'), /^a key was changed, but no replica of Redis has confirmed it/);
   });
 });
