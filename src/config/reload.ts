@@ -65,7 +65,7 @@ export function watchConfig({ loaded, env, onChange, everyMs = 200 }: WatchOptio
   async function readFile() {
     const read = await readBoundedFile(file, BOUNDS.configBytes);
     const digest = read.ok ? createHash('sha256').update(read.content).digest('hex') : read.problem;
-    return { digest, load: () => readConfigFile(read, file, env).catch(faultOnly) };
+    return { digest, load: () => readConfigFile(read, file, env).catch((fault: unknown) => asRefusal(file, fault)) };
   }
 
   function inTurn(work: () => Promise<void>): Promise<void> {
@@ -103,9 +103,12 @@ export function restartFields(old: Config, next: Config): string[] {
   return fields.sort();
 }
 
-function faultOnly(fault: unknown): ConfigFault {
+/** A file that cannot be read for a reason that nobody has thought of is refused like any other, and ends nothing. */
+function asRefusal(file: string, fault: unknown): ConfigFault {
   if (fault instanceof ConfigFault) return fault;
-  throw fault;
+  const said = fault instanceof Error ? fault.message : String(fault);
+  const message = `could not be made sense of (${said}); see what \`portcullis check\` says of it, or put the file before back`;
+  return new ConfigFault([{ file, line: 1, column: 1, path: '(file)', message }]);
 }
 
 /** What changes whenever another file is put in place or its content is written. */

@@ -91,6 +91,26 @@ describe('reload', () => {
     assert.equal(told[1], 'info');
   });
 
+  test('a file that cannot be made sense of for whatever reason is refused, and ends nothing', async () => {
+    await writeFile(file, textOf('info'));
+    const loaded = await loadConfig(file, env);
+    const broken = Object.defineProperty({ ...env }, 'BROKEN', {
+      get: () => {
+        throw new Error('nobody has thought of this');
+      },
+    });
+    watch = watchConfig({ loaded, env: broken, onChange, everyMs: EVERY_MS });
+    await save(textOf('info', 'roles: { reader: ["${BROKEN}"] }\n'));
+    await isTold(1);
+    assert.match(
+      String(told[0]),
+      /portcullis\.yaml:1:1 \(file\): could not be made sense of \(nobody has thought of this\); /,
+    );
+    await save(textOf('warn'));
+    await isTold(2);
+    assert.equal(told[1], 'warn');
+  });
+
   test('a file that is gone is told once, and loaded when it is back', async () => {
     await writeFile(file, textOf('info'));
     await start();
