@@ -7,6 +7,7 @@ import { readBoundedFile } from '../core/bounded-file.ts';
 import { BOUNDS } from '../core/bounds.ts';
 import { type LoadedConfig, readConfigFile } from './load.ts';
 import { ConfigFault } from './problem.ts';
+import { readConfigApart } from './read-apart.ts';
 import type { Config } from './schema.ts';
 
 export interface WatchOptions {
@@ -35,7 +36,7 @@ export function watchConfig({ loaded, env, onChange, everyMs = 200 }: WatchOptio
   let told: string | undefined;
   let settledIdentity: string | undefined;
   let lastIdentity: string | undefined;
-  let isStopped = false;
+  const stopping = new AbortController();
   let queue = Promise.resolve();
   let timer = setTimeout(look, everyMs).unref();
 
@@ -48,7 +49,7 @@ export function watchConfig({ loaded, env, onChange, everyMs = 200 }: WatchOptio
       }
       lastIdentity = identity;
     }).finally(() => {
-      if (!isStopped) timer = setTimeout(look, everyMs).unref();
+      if (!stopping.signal.aborted) timer = setTimeout(look, everyMs).unref();
     });
   }
 
@@ -56,6 +57,7 @@ export function watchConfig({ loaded, env, onChange, everyMs = 200 }: WatchOptio
     const { digest, load } = await readFile();
     if (digest === told) return;
     const result = await load();
+    if (stopping.signal.aborted) return;
     // The first look meets the file that is in use, unless it changed since it was loaded.
     const isInUse = told === undefined && !(result instanceof ConfigFault) && result.hash === loaded.hash;
     told = digest;
@@ -65,11 +67,19 @@ export function watchConfig({ loaded, env, onChange, everyMs = 200 }: WatchOptio
   async function readFile() {
     const read = await readBoundedFile(file, BOUNDS.configBytes);
     const digest = read.ok ? createHash('sha256').update(read.content).digest('hex') : read.problem;
-    return { digest, load: () => readConfigFile(read, file, env).catch((fault: unknown) => asRefusal(file, fault)) };
+    const load = async (): Promise<LoadedConfig | ConfigFault> => {
+      try {
+        if (!read.ok) return await readConfigFile(read, file, env);
+        return await readConfigApart({ content: read.content, file, env }, stopping.signal);
+      } catch (fault) {
+        return asRefusal(file, fault);
+      }
+    };
+    return { digest, load };
   }
 
   function inTurn(work: () => Promise<void>): Promise<void> {
-    const turn = queue.then(async () => (isStopped ? undefined : await work()));
+    const turn = queue.then(async () => (stopping.signal.aborted ? undefined : await work()));
     queue = turn.catch(() => {});
     return turn;
   }
@@ -79,10 +89,11 @@ export function watchConfig({ loaded, env, onChange, everyMs = 200 }: WatchOptio
       inTurn(async () => {
         const { digest, load } = await readFile();
         told = digest;
-        await onChange(await load());
+        const result = await load();
+        if (!stopping.signal.aborted) await onChange(result);
       }),
     async stop() {
-      isStopped = true;
+      stopping.abort();
       clearTimeout(timer);
       await queue;
     },
