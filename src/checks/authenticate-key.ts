@@ -7,7 +7,7 @@ import { StoreFault } from '../core/fault.ts';
 import { keyState, type KnownKey, type PresentedKey } from '../core/key-record.ts';
 import type { Caller, HeldKey } from '../core/policy.ts';
 import { KEY_FLAWS, type KeyFlaw } from '../core/reasons.ts';
-import type { Accepted, CallerKnown, GuardPassed, KeyKnown, RouteKnown } from '../core/request.ts';
+import type { Accepted, CallerKnown, ClientKnown, GuardPassed, KeyKnown, RouteKnown } from '../core/request.ts';
 import type { AddressGuard } from './address-guard.ts';
 import { readCredential } from './read-credential.ts';
 
@@ -26,7 +26,7 @@ export interface KeyFinder {
   refuse(text: string, flaw: KeyFlaw, asOf: number): void;
 }
 
-type Needs = Accepted & GuardPassed & RouteKnown;
+type Needs = Accepted & ClientKnown & GuardPassed & RouteKnown;
 type Learns = CallerKnown & KeyKnown;
 
 export function authenticateKey(keys: KeyFinder, guard: AddressGuard): Check<Needs, Learns> {
@@ -51,9 +51,17 @@ export function authenticateKey(keys: KeyFinder, guard: AddressGuard): Check<Nee
       keys.refuse(text, flaw, keys.changes);
       return failed(flaw, guard.failed(source));
     }
-    guard.passed(source);
+    noteGood(guard, request, learn);
     return undefined;
   };
+}
+
+/**
+ * Notes a good key with the guard, where it may be used from the client's address: one that was stolen, and that is
+ * bound to its owner's network, must not spare the thief's address.
+ */
+function noteGood(guard: AddressGuard, { client, source }: Readonly<Needs>, { caller }: Learns): void {
+  if (caller?.networks.permits(client) === true) guard.passed(source);
 }
 
 /** The guard counts the attempt before the store is asked. */
@@ -79,7 +87,7 @@ async function askStore(
     );
     if (flaw === undefined) return blocked(refusedMs);
     if (flaw === null) {
-      guard.passed(request.source);
+      noteGood(guard, request, learn);
       return undefined;
     }
     await hold.over;

@@ -17,7 +17,8 @@ export interface FollowOptions {
 
 export function followConfig({ first, env, log, counts, inForce, put }: FollowOptions): ConfigWatch {
   const swap = async (loaded: LoadedConfig): Promise<void> => {
-    const needRestart = restartFields(inForce().config, loaded.config);
+    // Against what this process began with: what was changed and is changed back needs none, and what was not still does.
+    const needRestart = restartFields(first.config, loaded.config);
     await put(loaded);
     log.info('configuration reloaded', { file: loaded.file, hash: loaded.hash });
     if (needRestart.length > 0) {

@@ -41,8 +41,9 @@ export class WorkerSlot {
   readonly #options: SlotOptions;
   readonly #starting = Promise.withResolvers<AddressInfo>();
   readonly #ended = Promise.withResolvers<boolean>();
-  #child!: ChildProcess;
-  #link!: WorkerLink;
+  /** The latest process, and the channel to it; none where not even the first could be made. */
+  #child: ChildProcess | undefined;
+  #link: WorkerLink | undefined;
   #pulse: NodeJS.Timeout | undefined;
   #restart: NodeJS.Timeout | undefined;
   #collecting: Promise<unknown> | undefined;
@@ -62,8 +63,8 @@ export class WorkerSlot {
     this.worker = options.worker;
     this.#options = options;
     this.started = this.#starting.promise;
-    this.#spawn();
     this.#pulse = setInterval(() => this.#watch(), options.pulseMs ?? BOUNDS.workerPulseMs);
+    this.#spawn();
   }
 
   /** Whether it serves and was heard from lately. */
@@ -74,10 +75,11 @@ export class WorkerSlot {
   /** Asks whether it can serve, and its store with it. */
   async readiness(storeTimeoutMs: number): Promise<WorkerReadiness> {
     if (!this.#isListening) return { fault: 'it is starting', storeFault: null };
-    if (!this.isRunning) return { fault: SILENT, storeFault: null };
-    const asked = this.#link.ask('store');
+    const link = this.#link;
+    if (!this.isRunning || !link) return { fault: SILENT, storeFault: null };
+    const asked = link.ask('store');
     // The store may take its time; the worker may not.
-    const pulse = await within(this.#link.ask('pulse'), BOUNDS.workerProbeMs);
+    const pulse = await within(link.ask('pulse'), BOUNDS.workerProbeMs);
     if (pulse === undefined) return { fault: SILENT, storeFault: null };
     const storeFault = await within(asked, BOUNDS.workerProbeMs + storeTimeoutMs);
     return storeFault === undefined ? { fault: SILENT, storeFault: null } : { fault: null, storeFault };
@@ -85,7 +87,7 @@ export class WorkerSlot {
 
   /** Asks for what it has counted, and waits for that within the bound. */
   async collect(): Promise<void> {
-    if (!this.#isListening) return;
+    if (!this.#isListening || !this.#link) return;
     this.#collecting ??= this.#link
       .ask('metrics')
       .then((snapshot) => {
@@ -101,27 +103,27 @@ export class WorkerSlot {
 
   /** Hands a configuration over; gives why it was refused, or null. One that hangs is not waited for. */
   async put(config: LoadedConfig): Promise<string | null> {
-    return (await within(this.#link.put(config), BOUNDS.workerProbeMs)) ?? null;
+    return (this.#link && (await within(this.#link.put(config), BOUNDS.workerProbeMs))) ?? null;
   }
 
   hear(news: GuardNews): void {
-    if (this.isRunning && !this.#link.isFull) this.#link.tell({ kind: 'guard', news });
+    if (this.isRunning && this.#link?.isFull === false) this.#link.tell({ kind: 'guard', news });
   }
 
   /** Lets the process finish what is under way; resolves to whether all of it was, once it has ended. */
   async drain(withinMs: number): Promise<boolean> {
     this.#stopWatching();
     if (this.#hasEnded()) return true;
-    this.#link.tell({ kind: 'drain' });
+    this.#link?.tell({ kind: 'drain' });
     const isFinished = await within(this.#ended.promise, withinMs);
-    if (isFinished === undefined) this.#child.kill('SIGKILL');
+    if (isFinished === undefined) this.#child?.kill('SIGKILL');
     return isFinished ?? (await this.#ended.promise);
   }
 
   /** Ends the process at once. */
   kill(): void {
     this.#stopWatching();
-    if (!this.#hasEnded()) this.#child.kill('SIGKILL');
+    if (!this.#hasEnded()) this.#child?.kill('SIGKILL');
   }
 
   #stopWatching(): void {
@@ -131,22 +133,29 @@ export class WorkerSlot {
   }
 
   #hasEnded(): boolean {
-    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+    return this.#child === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
   #spawn(): void {
-    const child = this.#options.spawn();
-    this.#child = child;
-    this.#link = new WorkerLink(child);
     this.#spawnedAtMs = performance.now();
     this.#missedPulses = 0;
+    let child: ChildProcess;
+    try {
+      child = this.#options.spawn();
+    } catch (fault) {
+      // Node tells some of the system's reasons for making no process at once, such as too little memory, and others as an event.
+      this.#onExit(undefined, (fault as Error).message);
+      return;
+    }
+    this.#child = child;
+    this.#link = new WorkerLink(child);
     this.#link.tell({ kind: 'start', assignment: this.#options.assignment() });
     child.on('message', (message: FromWorker) => this.#heard(message));
     child.on('error', (error) => {
       // Where no process could be made, no exit comes.
-      if (child.pid === undefined) this.#onExit(error.message);
+      if (child.pid === undefined) this.#onExit(undefined, error.message);
     });
-    child.once('exit', (code, signal) => this.#onExit(signal ?? code ?? 'lost', code === 0));
+    child.once('exit', (code, signal) => this.#onExit(child.pid, signal ?? code ?? 'lost', code === 0));
   }
 
   #heard(message: FromWorker): void {
@@ -154,7 +163,7 @@ export class WorkerSlot {
       case 'listening':
         this.#isListening = true;
         this.#hasServed = true;
-        this.#options.log.info('worker started', { worker: this.worker, pid: this.#child.pid });
+        this.#options.log.info('worker started', { worker: this.worker, pid: this.#child?.pid });
         this.#starting.resolve(message.address);
         return;
       case 'failed':
@@ -174,7 +183,7 @@ export class WorkerSlot {
     }
   }
 
-  #onExit(how: string | number, isFinished = false): void {
+  #onExit(pid: number | undefined, how: string | number, isFinished = false): void {
     this.#isListening = false;
     if (this.text !== '') this.#options.onEnd(this.text);
     this.text = '';
@@ -188,7 +197,7 @@ export class WorkerSlot {
     this.#unsettled = isSettled ? 0 : this.#unsettled + 1;
     const inMs = this.#unsettled < 2 ? 0 : Math.min(BOUNDS.workerPauseMs, 100 * 2 ** (this.#unsettled - 2));
     const { log } = this.#options;
-    log.error('a worker ended; another takes its place', { worker: this.worker, pid: this.#child.pid, how, inMs });
+    log.error('a worker ended; another takes its place', { worker: this.worker, pid, how, inMs });
     this.#restart = setTimeout(() => {
       this.restarts++;
       this.#spawn();
@@ -201,22 +210,24 @@ export class WorkerSlot {
       if (performance.now() - this.#spawnedAtMs > BOUNDS.workerStartMs) this.#replace('it did not start in time');
       return;
     }
-    if (!this.#link.owes('pulse')) {
+    const link = this.#link;
+    if (!link) return;
+    if (!link.owes('pulse')) {
       if (this.#missedPulses >= BOUNDS.workerSilentPulses)
         this.#options.log.info('a worker answers again', { worker: this.worker });
       this.#missedPulses = 0;
-      void this.#link.ask('pulse');
+      void link.ask('pulse');
       return;
     }
     this.#missedPulses++;
     if (this.#missedPulses === BOUNDS.workerSilentPulses)
-      this.#options.log.warn('a worker does not answer', { worker: this.worker, pid: this.#child.pid });
+      this.#options.log.warn('a worker does not answer', { worker: this.worker, pid: this.#child?.pid });
     if (this.#missedPulses >= BOUNDS.workerLostPulses) this.#replace(SILENT);
   }
 
   #replace(reason: string): void {
-    this.#options.log.error('a worker is ended', { worker: this.worker, pid: this.#child.pid, reason });
-    this.#child.kill('SIGKILL');
+    this.#options.log.error('a worker is ended', { worker: this.worker, pid: this.#child?.pid, reason });
+    this.#child?.kill('SIGKILL');
   }
 }
 

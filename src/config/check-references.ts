@@ -12,8 +12,11 @@ export interface DeclaredNames {
 
 export function checkReferences(config: Config, names: DeclaredNames): Finding[] {
   const findings: Finding[] = [];
+  const declared = { upstreams: new Set(names.upstreams), roles: new Set(names.roles), plans: new Set(names.plans) };
   const refer = (kind: keyof DeclaredNames, name: string, path: Path): void => {
-    if (!names[kind].includes(name)) findings.push({ path, message: undeclared(kind, name, names[kind]) });
+    if (declared[kind].has(name)) return;
+    const message = undeclared(kind, name, names[kind], findings.length < MOST_MEANT);
+    findings.push({ path, message });
   };
   for (const [routeName, route] of Object.entries(config.routes)) {
     const path = ['routes', routeName, 'upstream'];
@@ -33,8 +36,16 @@ export function checkReferences(config: Config, names: DeclaredNames): Finding[]
 
 const KINDS = { upstreams: 'upstream', roles: 'role', plans: 'plan' } as const;
 
-function undeclared(kind: keyof DeclaredNames, name: string, declared: readonly string[]): string {
+/** Names for which it is said what was probably meant: to find that takes a look at all that are declared. */
+const MOST_MEANT = 100;
+
+function undeclared(
+  kind: keyof DeclaredNames,
+  name: string,
+  declared: readonly string[],
+  saysWhatWasMeant: boolean,
+): string {
   const unknown = `${name} is no ${KINDS[kind]}`;
   if (declared.length === 0) return `${unknown}, and none is declared; declare it under ${kind}`;
-  return `${unknown}${alternatives(name, declared, `declared under ${kind}`)}`;
+  return `${unknown}${alternatives(saysWhatWasMeant ? name : '', declared, `declared under ${kind}`)}`;
 }

@@ -7,6 +7,7 @@ import { readBoundedFile } from '../core/bounded-file.ts';
 import { BOUNDS } from '../core/bounds.ts';
 import { type LoadedConfig, readConfigFile } from './load.ts';
 import { ConfigFault } from './problem.ts';
+import { readConfigApart } from './read-apart.ts';
 import type { Config } from './schema.ts';
 
 export interface WatchOptions {
@@ -35,7 +36,7 @@ export function watchConfig({ loaded, env, onChange, everyMs = 200 }: WatchOptio
   let told: string | undefined;
   let settledIdentity: string | undefined;
   let lastIdentity: string | undefined;
-  let isStopped = false;
+  const stopping = new AbortController();
   let queue = Promise.resolve();
   let timer = setTimeout(look, everyMs).unref();
 
@@ -48,7 +49,7 @@ export function watchConfig({ loaded, env, onChange, everyMs = 200 }: WatchOptio
       }
       lastIdentity = identity;
     }).finally(() => {
-      if (!isStopped) timer = setTimeout(look, everyMs).unref();
+      if (!stopping.signal.aborted) timer = setTimeout(look, everyMs).unref();
     });
   }
 
@@ -56,6 +57,7 @@ export function watchConfig({ loaded, env, onChange, everyMs = 200 }: WatchOptio
     const { digest, load } = await readFile();
     if (digest === told) return;
     const result = await load();
+    if (stopping.signal.aborted) return;
     // The first look meets the file that is in use, unless it changed since it was loaded.
     const isInUse = told === undefined && !(result instanceof ConfigFault) && result.hash === loaded.hash;
     told = digest;
@@ -65,11 +67,19 @@ export function watchConfig({ loaded, env, onChange, everyMs = 200 }: WatchOptio
   async function readFile() {
     const read = await readBoundedFile(file, BOUNDS.configBytes);
     const digest = read.ok ? createHash('sha256').update(read.content).digest('hex') : read.problem;
-    return { digest, load: () => readConfigFile(read, file, env).catch(faultOnly) };
+    const load = async (): Promise<LoadedConfig | ConfigFault> => {
+      try {
+        if (!read.ok) return await readConfigFile(read, file, env);
+        return await readConfigApart({ content: read.content, file, env }, stopping.signal);
+      } catch (fault) {
+        return asRefusal(file, fault);
+      }
+    };
+    return { digest, load };
   }
 
   function inTurn(work: () => Promise<void>): Promise<void> {
-    const turn = queue.then(async () => (isStopped ? undefined : await work()));
+    const turn = queue.then(async () => (stopping.signal.aborted ? undefined : await work()));
     queue = turn.catch(() => {});
     return turn;
   }
@@ -79,10 +89,11 @@ export function watchConfig({ loaded, env, onChange, everyMs = 200 }: WatchOptio
       inTurn(async () => {
         const { digest, load } = await readFile();
         told = digest;
-        await onChange(await load());
+        const result = await load();
+        if (!stopping.signal.aborted) await onChange(result);
       }),
     async stop() {
-      isStopped = true;
+      stopping.abort();
       clearTimeout(timer);
       await queue;
     },
@@ -103,9 +114,12 @@ export function restartFields(old: Config, next: Config): string[] {
   return fields.sort();
 }
 
-function faultOnly(fault: unknown): ConfigFault {
+/** A file that cannot be read for a reason that nobody has thought of is refused like any other, and ends nothing. */
+function asRefusal(file: string, fault: unknown): ConfigFault {
   if (fault instanceof ConfigFault) return fault;
-  throw fault;
+  const said = fault instanceof Error ? fault.message : String(fault);
+  const message = `could not be made sense of (${said}); see what \`portcullis check\` says of it, or put the file before back`;
+  return new ConfigFault([{ file, line: 1, column: 1, path: '(file)', message }]);
 }
 
 /** What changes whenever another file is put in place or its content is written. */

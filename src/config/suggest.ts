@@ -9,12 +9,19 @@ export function nearest(text: string, candidates: Iterable<string>): string | un
   let best: string | undefined;
   // A slip in every three characters is still a slip; more is another word.
   let bestDistance = Math.floor(Math.max(wanted.length, 3) / 3) + 1;
+  let compared = 0;
   for (const candidate of candidates) {
-    const distance = editDistance(wanted, plain(candidate));
+    if (++compared > MOST_COMPARED) break;
+    const other = plain(candidate);
+    if (Math.abs(other.length - wanted.length) >= bestDistance) continue;
+    const distance = editDistance(wanted, other);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   return best;
 }
+
+/** Candidates that are looked at: a file may declare thousands of names, and be wrong in as many places. */
+const MOST_COMPARED = 1_000;
 
 /** `; did you mean X?`, or nothing where no candidate is near. */
 export function didYouMean(text: string, candidates: Iterable<string>): string {
@@ -22,11 +29,11 @@ export function didYouMean(text: string, candidates: Iterable<string>): string {
   return found === undefined ? '' : `; did you mean ${found}?`;
 }
 
-/** The end of a sentence: what was probably meant, and all there is under a heading such as `accepted`. */
+/** The end of a sentence: what was probably meant (of an empty text nothing), and all there is under a heading such as `accepted`. */
 export function alternatives(text: string, candidates: readonly string[], heading: string): string {
   const shown = candidates.length > MOST_SHOWN ? [...candidates.slice(0, MOST_SHOWN), '…'] : candidates;
   const list = `${heading}: ${shown.join(', ')}`;
-  const meant = didYouMean(text, candidates);
+  const meant = text === '' ? '' : didYouMean(text, candidates);
   return meant === '' ? `; ${list}` : `${meant} ${list.charAt(0).toUpperCase()}${list.slice(1)}`;
 }
 

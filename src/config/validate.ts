@@ -3,6 +3,7 @@
 import type { DeclaredNames } from './check-references.ts';
 import { shown } from './fields.ts';
 import { explainIssue, findingsOf } from './issues.ts';
+import { PathSet } from './path-set.ts';
 import type { Finding, Path } from './problem.ts';
 import { findContradictions } from './relations.ts';
 import { type Config, configSchema } from './schema.ts';
@@ -12,7 +13,7 @@ export interface Validated {
   readonly config: Config | undefined;
   readonly findings: readonly Finding[];
   /** Paths at which `config` may not be what was meant. */
-  readonly doubtful: readonly Path[];
+  readonly doubtful: PathSet;
 }
 
 /** Data to validate. */
@@ -24,12 +25,24 @@ export interface RawConfig {
   readonly places: ReadonlySet<string>;
 }
 
-export function validate({ value: raw, lost, places }: RawConfig): Validated {
+export function validate(raw: RawConfig): Validated {
+  try {
+    return validated(raw);
+  } catch (fault) {
+    // More issues than zod can hand from one call to another.
+    if (!(fault instanceof RangeError)) throw fault;
+    return { config: undefined, findings: [{ path: [], message: TOO_MUCH }], doubtful: new PathSet([[]]) };
+  }
+}
+
+const TOO_MUCH = 'has more that is wrong than can be told; name the right file, or check it in parts';
+
+function validated({ value: raw, lost, places }: RawConfig): Validated {
   if (!isMapping(raw))
     return {
       config: undefined,
       findings: lost.length > 0 ? [] : [{ path: [], message: notAMapping(raw) }],
-      doubtful: [],
+      doubtful: new PathSet(),
     };
   let value: unknown = raw;
   let result = parse(value);
@@ -38,28 +51,30 @@ export function validate({ value: raw, lost, places }: RawConfig): Validated {
     result = parse(value);
   }
   const found = result.success ? [] : result.error.issues.flatMap((issue) => findingsOf(issue));
-  const wrong = found.map(({ path }) => path);
+  const doubtful = new PathSet(lost);
+  doubtful.addAll(found.map(({ path }) => path));
   // What is left without the wrong fields; leaving one out may leave another without what it needs.
   for (let round = 0; !result.success && round < MOST_ROUNDS; round++) {
     const paths = result.error.issues.flatMap((issue) => findingsOf(issue)).map(({ path }) => path);
-    wrong.push(...paths);
+    doubtful.addAll(paths);
     value = without(value, paths);
     result = parse(value);
   }
   const config = result.success ? result.data : undefined;
   const meant = found.flatMap((finding) => (finding.meant ? [finding.meant] : []));
-  const doubtful = [...lost, ...wrong, ...meant];
+  doubtful.addAll(meant);
+  const unsayable = new PathSet([...lost, ...meant]);
   const related = config ? findContradictions(config, declaredNames(raw)) : [];
   const findings = [
-    ...found.filter((finding) => !touches(finding, [...lost, ...meant])),
+    ...found.filter((finding) => !touches(finding, unsayable)),
     ...related.filter((finding) => !touches(finding, doubtful)),
   ];
   return { config, findings, doubtful };
 }
 
 /** Whether a finding was worked out from what stands at, above or below one of the paths. */
-export function touches({ path, about = [path] }: Finding, paths: readonly Path[]): boolean {
-  return about.some((one) => paths.some((other) => isWithin(one, other) || isWithin(other, one)));
+export function touches({ path, about = [path] }: Finding, paths: PathSet): boolean {
+  return about.some((one) => paths.touches(one));
 }
 
 const MOST_ROUNDS = 16;
@@ -76,10 +91,6 @@ function notAMapping(raw: unknown): string {
 function declaredNames(raw: Readonly<Record<string, unknown>>): DeclaredNames {
   const names = (field: unknown): string[] => (isMapping(field) ? Object.keys(field) : []);
   return { upstreams: names(raw['upstreams']), roles: names(raw['roles']), plans: names(raw['plans']) };
-}
-
-function isWithin(path: Path, outer: Path): boolean {
-  return outer.every((step, index) => path[index] === step);
 }
 
 /** A copy in which substituted texts at these issues are the numbers and booleans they spell. */

@@ -1,6 +1,7 @@
 // YAML 1.2 text -> plain data, with the place of every value. Whatever YAML leaves open to two readings is
 // refused: names that stand twice, merge keys, several documents, unknown tags, aliases that multiply.
 import {
+  type Alias,
   type Document,
   isAlias,
   isMap,
@@ -10,6 +11,7 @@ import {
   type Node,
   type Pair,
   parseDocument,
+  visit,
   type YAMLError,
 } from 'yaml';
 import type { Finding, Path } from './problem.ts';
@@ -46,15 +48,38 @@ export function readYaml(text: string): YamlSource {
     return { value: undefined, findings: [], lost: [], fault, locate: () => position(0) };
   }
   const fault = firstFault(document, text);
-  const reader = new TreeReader(document);
+  const targets = fault ? NO_TARGETS : targetsOf(document);
+  const reader = new TreeReader(targets);
+  const places = new Places(document, targets);
   const value = fault ? undefined : reader.plain(document.contents, []);
   return {
     value,
     findings: reader.findings,
     lost: reader.lost,
     fault: fault && { ...position(fault.offset), message: fault.message },
-    locate: (path, atName) => position(offsetOf(document, path, atName)),
+    locate: (path, atName) => position(places.offsetOf(path, atName)),
   };
+}
+
+/** What the aliases stand for. */
+type Targets = ReadonlyMap<Alias, Node>;
+
+const NO_TARGETS: Targets = new Map();
+
+/** The last anchor of its name before each alias, by one walk: the parser's own answer takes one for each alias. */
+function targetsOf(document: Document): Targets {
+  const anchors = new Map<string, Node>();
+  const targets = new Map<Alias, Node>();
+  visit(document, {
+    Alias(_key, alias) {
+      const target = anchors.get(alias.source);
+      if (target) targets.set(alias, target);
+    },
+    Value(_key, node) {
+      if (node.anchor !== undefined) anchors.set(node.anchor, node);
+    },
+  });
+  return targets;
 }
 
 /** Undefined where it is nested deeper than the parser can go. */
@@ -88,18 +113,18 @@ const MOST_ALIASED = 10_000;
 class TreeReader {
   readonly findings: Finding[] = [];
   readonly lost: Path[] = [];
-  readonly #document: Document;
+  readonly #targets: Targets;
   readonly #open = new Set<Node>();
   #aliasDepth = 0;
   #aliased = 0;
 
-  constructor(document: Document) {
-    this.#document = document;
+  constructor(targets: Targets) {
+    this.#targets = targets;
   }
 
   plain(node: unknown, path: Path): unknown {
     if (isScalar(node)) return node.value;
-    if (isAlias(node)) return this.#target(node.resolve(this.#document), path);
+    if (isAlias(node)) return this.#target(this.#targets.get(node), path);
     if (!isMap(node) && !isSeq(node)) return null;
     if (path.length >= MOST_DEPTH) return this.#refuse(path, `is nested deeper than ${MOST_DEPTH} levels; flatten it`);
     if (this.#aliasDepth > 0 && (this.#aliased += node.items.length) > MOST_ALIASED) return this.#giveUp(path);
@@ -157,26 +182,44 @@ function nameOf(pair: Pair): string {
   return isScalar(pair.key) ? String(pair.key.value) : '';
 }
 
-/** Where the steps lead, or as far as they do. Of names that stand twice, the last is found. */
-function offsetOf(document: Document, path: Path, atName: boolean): number {
-  let node: unknown = document.contents;
-  let nameOffset = 0;
-  for (const step of path) {
-    if (isAlias(node)) node = node.resolve(document);
-    if (isMap(node)) {
-      const pair = node.items.findLast((item) => nameOf(item) === step);
-      if (!pair) return nameOffset;
-      nameOffset = (pair.key as Node).range?.[0] ?? nameOffset;
-      node = pair.value;
-    } else if (isSeq(node)) {
-      node = node.items[Number(step)];
-      if (node === undefined) return nameOffset;
-      nameOffset = (node as Node).range?.[0] ?? nameOffset;
-    } else {
-      return nameOffset;
-    }
+/** Where values and their names stand. A mapping that is asked about is gone through once, whatever there is to say of it. */
+class Places {
+  readonly #document: Document;
+  readonly #targets: Targets;
+  readonly #pairs = new WeakMap<object, ReadonlyMap<string, Pair>>();
+
+  constructor(document: Document, targets: Targets) {
+    this.#document = document;
+    this.#targets = targets;
   }
-  return atName ? nameOffset : ((node as Node | null)?.range?.[0] ?? nameOffset);
+
+  /** Where the steps lead, or as far as they do. Of names that stand twice, the last is found. */
+  offsetOf(path: Path, atName: boolean): number {
+    let node: unknown = this.#document.contents;
+    let nameOffset = 0;
+    for (const step of path) {
+      if (isAlias(node)) node = this.#targets.get(node);
+      if (isMap(node)) {
+        const pair = this.#pairsOf(node).get(String(step));
+        if (!pair) return nameOffset;
+        nameOffset = (pair.key as Node).range?.[0] ?? nameOffset;
+        node = pair.value;
+      } else if (isSeq(node)) {
+        node = node.items[Number(step)];
+        if (node === undefined) return nameOffset;
+        nameOffset = (node as Node).range?.[0] ?? nameOffset;
+      } else {
+        return nameOffset;
+      }
+    }
+    return atName ? nameOffset : ((node as Node | null)?.range?.[0] ?? nameOffset);
+  }
+
+  #pairsOf(map: { readonly items: readonly Pair[] }): ReadonlyMap<string, Pair> {
+    let pairs = this.#pairs.get(map);
+    if (!pairs) this.#pairs.set(map, (pairs = new Map(map.items.map((pair) => [nameOf(pair), pair]))));
+    return pairs;
+  }
 }
 
 function firstFault(document: Document, text: string): { offset: number; message: string } | undefined {

@@ -120,6 +120,8 @@ export const BOUNDS = {
   fileSilenceMs: 2_000,
   /** A configuration file, bytes. */
   configBytes: 4 * 1024 * 1024,
+  /** A configuration file that is read at once while the gateway runs, bytes; a larger one is read by a thread. */
+  configAtOnceBytes: 32 * 1024,
   /** A secret's file, bytes. */
   secretBytes: 64 * 1024,
   /** Lease on one unit of concurrency; a gateway renews what it still uses, ms. */

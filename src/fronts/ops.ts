@@ -52,7 +52,14 @@ export function createOpsServer({ ready, metrics }: OpsOptions): Server {
   app.use(onError);
 
   const server = createServer(
-    { requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 30_000, maxHeaderSize: 8 * 1024 },
+    {
+      requestTimeout: 10_000,
+      headersTimeout: 5_000,
+      keepAliveTimeout: 30_000,
+      // Node looks every 30 s: for so long, silent connections would keep every probe out.
+      connectionsCheckingInterval: 500,
+      maxHeaderSize: 8 * 1024,
+    },
     app,
   );
   server.maxConnections = MOST_CONNECTIONS;

@@ -8,9 +8,12 @@ import type { Policy } from '../core/policy.ts';
 const REQUEST_ID = /^[A-Za-z0-9._-]{8,128}$/;
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)/;
 
-/** The address at the other end; undefined where that is gone already. */
-export function peerOf(socket: Socket): Address | undefined {
-  return parseAddress(socket.remoteAddress ?? '');
+/**
+ * The address at the other end; undefined where that is gone already. Of a link-local one Node adds the interface that
+ * it came in by, which belongs to this host and is no part of the address.
+ */
+export function peerOf(socket: Pick<Socket, 'remoteAddress'>): Address | undefined {
+  return parseAddress((socket.remoteAddress ?? '').replace(/%.*$/s, ''));
 }
 
 /** The id that a trusted proxy gave the request, or a new one. */

@@ -11,6 +11,8 @@ import { eventually } from '../support/acceptance-wait.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 
 const key = 'an-imported-key-of-anyone';
+/** Of use in 198.51.100.0/24 only. */
+const boundKey = 'an-imported-key-of-one-network';
 
 // Both stores at the same time: much of it is waiting for processes.
 describe('guard', { concurrency: true }, () => {
@@ -38,7 +40,12 @@ describe('guard', { concurrency: true }, () => {
         ]);
         for (const each of [gateway, brief]) {
           const again = kind === 'sqlite' && each === brief;
-          if (!again) await scene.importKeys(each, [{ id: 'anyone', owner: 'acme', secret: key }]);
+          const networks = { allow: ['198.51.100.0/24'] };
+          const keys = [
+            { id: 'anyone', owner: 'acme', secret: key },
+            { id: 'bound', owner: 'acme', secret: boundKey, networks },
+          ];
+          if (!again) await scene.importKeys(each, keys);
           await eventually(async () => assert.equal((await ask('192.0.2.250', key, each)).status, 200));
         }
       });
@@ -87,6 +94,18 @@ describe('guard', { concurrency: true }, () => {
         assert.equal((await ask(address, key)).status, 200);
         for (let at = 0; at < 40; at++) await ask(address, strangerKey());
         assert.equal((await ask(address, key)).status, 200);
+      });
+
+      test('a key that may not be used from an address spares it nothing: its failures block it', async () => {
+        const address = '192.0.2.7';
+        for (let at = 0; at < 2; at++) assertProblem(await ask(address, boundKey), 403, 'network_denied');
+        await fail(20, () => address);
+        assertBlocked(await ask(address, key), 300);
+        // Where it may be used it is as good as any.
+        const own = '198.51.100.7';
+        assert.equal((await ask(own, boundKey)).status, 200);
+        for (let at = 0; at < 40; at++) await ask(own, strangerKey());
+        assert.equal((await ask(own, boundKey)).status, 200);
       });
 
       test('the block ends after its time', async () => {

@@ -181,7 +181,12 @@ describe('reload', { concurrency: true }, () => {
           const line = await logged(since, /restart/i);
           assert.match(JSON.stringify(line), new RegExp(field));
           await assertStatus('/read', 200);
+          const changedBack = gateway.log.length;
           await gateway.reconfigure(settings(['things:read']));
+          await logged(changedBack, /configuration reloaded/);
+          // What would be said stands right behind that.
+          await gateway.metrics();
+          assert.doesNotMatch(JSON.stringify(gateway.log.slice(changedBack)), /restart/i);
         }
         await inForce('/read', 200);
       });

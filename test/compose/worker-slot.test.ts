@@ -28,11 +28,13 @@ describe('the place of a worker', () => {
   function open(...manners: string[]): WorkerSlot {
     kept = new KeptLines();
     processes = [];
+    let spawned = 0;
     slot = new WorkerSlot({
       worker: 1,
       log: createLog({ level: 'info', destination: kept }),
       spawn: () => {
-        const manner = manners[Math.min(processes.length, manners.length - 1)] ?? '';
+        const manner = manners[Math.min(spawned++, manners.length - 1)] ?? '';
+        if (manner === 'impossible') throw new Error('spawn ENOMEM');
         const child = own(fork(PRETENDER, [manner], { serialization: 'advanced' }));
         processes.push(child);
         return child;
@@ -69,6 +71,33 @@ describe('the place of a worker', () => {
     const pauses = said('a worker ended; another takes its place').map(({ inMs }) => inMs);
     assert.deepEqual(pauses.slice(0, 5), [0, 100, 200, 400, 800]);
     assert.equal(said('a worker ended; another takes its place')[1]?.['how'], 7);
+  });
+
+  it('where the system makes no process, that is said, and it is asked again', async () => {
+    const { started } = open('serve', 'impossible', 'impossible', 'serve');
+    await started;
+    processes[0]?.kill('SIGKILL');
+    await eventually(() => assert.equal(said('worker started').length, 2));
+    const hows = said('a worker ended; another takes its place').map(({ how, pid }) => [how, pid]);
+    assert.deepEqual(hows, [
+      ['SIGKILL', processes[0]?.pid],
+      ['spawn ENOMEM', undefined],
+      ['spawn ENOMEM', undefined],
+    ]);
+    assert.deepEqual(await slot.readiness(0), { fault: null, storeFault: null });
+  });
+
+  it('a gateway ends while the system makes no process for it', async () => {
+    const { started } = open('serve', 'impossible');
+    await started;
+    processes[0]?.kill('SIGKILL');
+    await eventually(() => assert.ok(said('a worker ended; another takes its place').length >= 2));
+    assert.equal(await slot.drain(5_000), true);
+    await assert.rejects(open('impossible').started, {
+      name: 'UserFault',
+      message: /ended while it started \(spawn ENOMEM\)/,
+    });
+    assert.equal(await slot.drain(5_000), true);
   });
 
   it('a first process that cannot start is not replaced: the reason is for who starts the gateway', async () => {

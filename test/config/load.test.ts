@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { loadConfig, type LoadedConfig, readConfig } from '../../src/config/load.ts';
 import { ConfigFault } from '../../src/config/problem.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
@@ -119,6 +119,50 @@ test('a variable counts as a number or boolean only where the field takes one', 
 test('an alias stands for the whole value of its anchor', async () => {
   const { config } = await loadGood('aliases');
   assert.deepEqual(config.upstreams['customers'], config.upstreams['orders']);
+});
+
+test('an alias stands for the last anchor of its name before it, wherever it is read', async () => {
+  const { config } = await loadText(
+    'version: 1\nroles:\n  a: &x [&s a:one]\n  b: *x\n  c: &s [b:two]\n  d: *s\n  e: *x\n  f: &x [c:three]\n  g: *x\n',
+  );
+  const { a, b, d, e, g } = config.roles;
+  assert.deepEqual([a, b, d, e, g], [['a:one'], ['a:one'], ['b:two'], ['a:one'], ['c:three']]);
+  assert.equal(
+    await problemOf(loadText('version: 1\nroles:\n  a: *x\n  b: &x [a]\n')),
+    '3:3 roles.a: is an alias of nothing; set its anchor (&name) before it',
+  );
+});
+
+describe('much is read in a time that grows with it, whatever is wrong', () => {
+  const COUNT = 20_000;
+  // With a look at all the rest for each, any of them takes minutes.
+  const PATIENCE = { timeout: 60_000 };
+  const problemsOf = async (key: (at: number) => unknown): Promise<number> => {
+    const keys = Object.fromEntries(Array.from({ length: COUNT }, (_, at) => [`k${at}`, key(at)]));
+    const fault: unknown = await readConfig({ version: 1, keys }, env).catch((thrown: unknown) => thrown);
+    assert.ok(fault instanceof ConfigFault, String(fault));
+    return fault.problems.length;
+  };
+
+  test('aliases', PATIENCE, async () => {
+    const scopes = '      - *s\n'.repeat(COUNT);
+    const { config } = await loadText(`version: 1\nroles: { r: [&s a:read] }\nkeys:\n  k:\n    scopes:\n${scopes}`);
+    assert.equal(config.keys['k']?.scopes.length, COUNT);
+  });
+  test('fields that are unknown', PATIENCE, async () => {
+    assert.equal(await problemsOf(() => ({ ownr: 'o' })), COUNT);
+  });
+  test('variables that are not set', PATIENCE, async () => {
+    assert.equal(await problemsOf((at) => ({ owner: `\${NOPE${at}}` })), COUNT);
+  });
+});
+
+test('more that is wrong than can be told is one problem', async () => {
+  const roles = { reader: Array.from({ length: 300_000 }, () => 'A') };
+  assert.equal(
+    await problemOf(readConfig({ version: 1, roles }, env)),
+    '0:0 (file): has more that is wrong than can be told; name the right file, or check it in parts',
+  );
 });
 
 test('the hash follows what the configuration means, not how it is written', async () => {

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { mkdir, rename, symlink, unlink, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { loadConfig, type LoadedConfig } from '../../src/config/load.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { loadConfig, type LoadedConfig, readConfigFile } from '../../src/config/load.ts';
 import { ConfigFault } from '../../src/config/problem.ts';
 import { type ConfigWatch, restartFields, watchConfig } from '../../src/config/reload.ts';
 import { eventually } from '../support/acceptance-wait.ts';
@@ -89,6 +90,65 @@ describe('reload', () => {
     await save(textOf('info'));
     await isTold(2);
     assert.equal(told[1], 'info');
+  });
+
+  test('a file that cannot be made sense of for whatever reason is refused, and ends nothing', async () => {
+    await writeFile(file, textOf('info'));
+    const loaded = await loadConfig(file, env);
+    const broken = Object.defineProperty({ ...env }, 'BROKEN', {
+      get: () => {
+        throw new Error('nobody has thought of this');
+      },
+    });
+    watch = watchConfig({ loaded, env: broken, onChange, everyMs: EVERY_MS });
+    await save(textOf('info', 'roles: { reader: ["${BROKEN}"] }\n'));
+    await isTold(1);
+    assert.match(
+      String(told[0]),
+      /portcullis\.yaml:1:1 \(file\): could not be made sense of \(nobody has thought of this\); /,
+    );
+    await save(textOf('warn'));
+    await isTold(2);
+    assert.equal(told[1], 'warn');
+  });
+
+  test('while a large file is read the process goes on, and its first problems are told', async () => {
+    await writeFile(file, textOf('info'));
+    await start();
+    const keys = (field: string): string =>
+      `keys:\n${Array.from({ length: 20_000 }, (_, at) => `  k${at}: { ${field}: o }\n`).join('')}`;
+    const large = textOf('warn', keys('owner'));
+    const beganAt = performance.now();
+    await readConfigFile({ ok: true, content: Buffer.from(large) }, file, env);
+    const readingMs = performance.now() - beganAt;
+
+    let turnedAt = performance.now();
+    let longestMs = 0;
+    const timer = setInterval(() => {
+      longestMs = Math.max(longestMs, performance.now() - turnedAt);
+      turnedAt = performance.now();
+    }, 1);
+    await save(large);
+    await isTold(1);
+    clearInterval(timer);
+    assert.equal(told[0], 'warn');
+    assert.ok(longestMs < readingMs / 2, `stood still for ${longestMs} ms, and to read it takes ${readingMs} ms`);
+
+    await save(textOf('warn', keys('ownr')));
+    await isTold(2);
+    assert.match(String(told[1]), /portcullis\.yaml:5:9 keys\.k0\.ownr: is not a field here; did you mean owner\?/);
+  });
+
+  test('a watch that is stopped while a large file is read tells nothing more', async () => {
+    await writeFile(file, textOf('info'));
+    await start();
+    await writeFile(file, textOf('warn', `keys:\n${'  k: { owner: o }\n'.repeat(20_000)}`));
+    const reload = watch?.reloadNow();
+    // Wherever in it that is.
+    for (let turn = 0; turn < 50; turn++) await nextTurn();
+    await watch?.stop();
+    await reload;
+    assert.deepEqual(told, []);
   });
 
   test('a file that is gone is told once, and loaded when it is back', async () => {

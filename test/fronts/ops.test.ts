@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import supertest from 'supertest';
 import { createOpsServer, type Readiness } from '../../src/fronts/ops.ts';
 import { createMetrics } from '../../src/record/metrics.ts';
+import { inTime } from '../support/acceptance-wait.ts';
 
 describe('the ops listener', () => {
   const metrics = createMetrics({ version: '1.2.3', nodeVersion: '26.10.0' });
@@ -155,6 +156,16 @@ describe('the ops listener', () => {
     ready = () => Promise.resolve(up);
     for (const path of ['/livez', '/readyz', '/metrics', '/nowhere'])
       await supertest(server).get(path).expect('Cache-Control', 'no-store');
+  });
+
+  it('closes a connection on which nothing is said within seconds, so that it keeps no probe out for long', async () => {
+    const { port } = server.address() as AddressInfo;
+    const silent = connect(port, '127.0.0.1').resume();
+    try {
+      await inTime(once(silent, 'close'), 'its close', 10_000);
+    } finally {
+      silent.destroy();
+    }
   });
 
   async function fetchStatus(path: string): Promise<number> {
