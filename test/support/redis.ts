@@ -4,7 +4,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import { Redis } from 'ioredis';
-import { freePort, freePortPair } from './acceptance-ports.ts';
+import { freeClusterPort, freePort } from './acceptance-ports.ts';
 import { own } from './own-process.ts';
 import { makeTempDir, type TempDir } from './temp-dir.ts';
 
@@ -24,9 +24,6 @@ export interface RedisOptions {
   /** Serves TLS only, with these PEM files. */
   readonly tls?: PemFiles;
 }
-
-/** How far a Cluster node's bus port is above its port. */
-const CLUSTER_BUS = 10_000;
 
 /** One server. After `stop` or `kill`, `start` runs it again on the same port and directory. */
 export class TestRedis {
@@ -170,7 +167,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
 
 /** A node of a Cluster listens at two. */
 function portFor({ config }: RedisOptions): Promise<number> {
-  return config?.['cluster-enabled'] === 'yes' ? freePortPair(CLUSTER_BUS) : freePort();
+  return config?.['cluster-enabled'] === 'yes' ? freeClusterPort() : freePort();
 }
 
 /** Whether the server answers; over TLS, whether it accepts. */
