@@ -98,7 +98,7 @@ describe('a gateway that a network fails, and one that it does not', () => {
         cutMs = performance.now();
         proxy.treat(() => 'hold');
         revokedMs = await under.revoke('apart', beside, AT_MOST_MS);
-        under.load.refuseFrom('apart', cutMs + MAX_STALENESS_MS);
+        under.load.refuseFrom('apart', Math.max(cutMs + MAX_STALENESS_MS, revokedMs + AT_MOST_MS));
       },
       lastsMs: MAX_STALENESS_MS,
       heals: () => proxy.heal(),

@@ -57,7 +57,8 @@ export function epochContract(name: string, make: () => Promise<BreakableStore>)
       let isEnded = false;
       const asked = (async () => {
         let faults = 0;
-        while (!isEnded) {
+        for (let isLast = false; !isLast;) {
+          isLast = isEnded;
           const answer = await find(store).catch(() => 'fault' as const);
           assert.notEqual(answer, 'absent');
           faults += answer === 'fault' ? 1 : 0;

@@ -37,4 +37,4 @@ function endLeftBehind(): void {
 process.once('exit', endAll);
 
 // Elsewhere, as in the fuzzer's command, there is no run of tests to belong to.
-if (process.env['NODE_TEST_CONTEXT'] !== undefined) after(() => void setTimeout(endLeftBehind, PATIENCE_MS).unref());
+if (process.argv[1]?.endsWith('.test.ts')) after(() => void setTimeout(endLeftBehind, PATIENCE_MS).unref());
