@@ -22,9 +22,10 @@ export type Outcome = { readonly loaded: LoadedConfig } | { readonly problems: r
  */
 export async function readConfigApart(reading: Reading, signal: AbortSignal): Promise<LoadedConfig> {
   const { content, file, env } = reading;
-  if (content.length <= BOUNDS.configAtOnceBytes)
-    return await readConfigFile({ ok: true, content: Buffer.from(content) }, file, env);
-  const outcome = await askThread({ content, file, env: { ...env } }, signal);
+  signal.throwIfAborted();
+  const thread = content.length > BOUNDS.configAtOnceBytes ? startThread({ content, file, env: { ...env } }) : null;
+  if (!thread) return await readConfigFile({ ok: true, content: Buffer.from(content) }, file, env);
+  const outcome = await outcomeOf(thread, signal);
   if ('problems' in outcome) throw new ConfigFault(outcome.problems);
   return outcome.loaded;
 }
@@ -32,10 +33,18 @@ export async function readConfigApart(reading: Reading, signal: AbortSignal): Pr
 /** The thread's entry, as it stands beside this file: compiled or not. */
 const ENTRY = new URL(`./read-thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
 
-function askThread(reading: Reading, signal: AbortSignal): Promise<Outcome> {
-  signal.throwIfAborted();
+/** Null where the system or Node's permissions allow none: to stand still for a while is better than never to take a file. */
+function startThread(workerData: Reading): Worker | null {
+  try {
+    // What the process itself was started with, such as modules to load first, is not for this thread to do again.
+    return new Worker(ENTRY, { workerData, execArgv: [], env: { ...process.env, NODE_OPTIONS: '' } });
+  } catch {
+    return null;
+  }
+}
+
+function outcomeOf(thread: Worker, signal: AbortSignal): Promise<Outcome> {
   const { promise, resolve, reject } = Promise.withResolvers<Outcome>();
-  const thread = new Worker(ENTRY, { workerData: reading });
   const end = (): void => void thread.terminate();
   signal.addEventListener('abort', end);
   thread.once('message', resolve);
