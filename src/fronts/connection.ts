@@ -65,7 +65,7 @@ export class Connection {
     if (socket.writableLength === 0) return this.untimeReader();
     if (socket.timeout) return;
     this.#isTimed = true;
-    socket.setTimeout(BOUNDS.unreadMs);
+    socket.setTimeout(this.answers[0]?.unreadMs ?? BOUNDS.unreadMs);
   }
 
   untimeReader(): void {

@@ -35,6 +35,8 @@ export interface ResponseOwner {
 
 export class LeanResponse extends ServerResponse {
   owner: ResponseOwner | null = null;
+  /** How long its client may take nothing of it, ms. */
+  unreadMs: number = BOUNDS.unreadMs;
   /** Whether it went the short way to its end. */
   isWhole = false;
   /** Whether its head has said that the connection ends with it. */

@@ -106,11 +106,13 @@ class NodeListener implements Listener {
 
   drain(): Promise<void> {
     this.isDraining = true;
-    clearInterval(this.#sweep);
     for (const connection of this.#connections.values()) this.#closeWhenIdle(connection);
     return new Promise((resolve) => {
       // http.Server.close would cut idle connections at once, and with them requests already on their way.
-      NetServer.prototype.close.call(this.#server, () => resolve());
+      NetServer.prototype.close.call(this.#server, () => {
+        clearInterval(this.#sweep);
+        resolve();
+      });
     });
   }
 

@@ -1,5 +1,4 @@
-// The gateway's front: accept, decide, forward, record. Every request that it is handed is recorded exactly
-// once, whatever happened.
+// The gateway's front: accept, decide, forward, and record every request that it is handed exactly once, whatever happened.
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Address } from '../core/address.ts';
@@ -278,6 +277,7 @@ class HttpExchange extends Exchange implements ResponseOwner {
 
   protected forward(request: Admitted): Underway {
     const { upstream, path, fields, answerFields: extra } = this.outgoing(request);
+    this.#response.unreadMs = Math.max(BOUNDS.unreadMs, upstream.config.idleTimeout);
     return forward(
       {
         upstream,

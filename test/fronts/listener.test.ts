@@ -17,8 +17,9 @@ let connection: Connection | undefined;
 
 /** Answers at once, whether anybody reads or not. */
 const front: Front = {
-  request: (its, _request, response) => {
+  request: (its, request, response) => {
     connection = its;
+    if (request.url === '/late') return;
     response.writeHead(200, ['Content-Length', String(BODY.length)]);
     response.end(BODY);
   },
@@ -56,5 +57,21 @@ test('a client that has read is given no time for its next answer', async () => 
   await eventually(() => assert.equal(connection?.socket.timeout, BOUNDS.unreadMs));
   client.resume();
   await eventually(() => assert.equal(connection?.socket.timeout, 0));
+  client.destroy();
+});
+
+test('a client that has read is given no time for its next answer while the gateway drains, either', async () => {
+  const draining = createListener(front, { mostConnections: 10, onFull: () => {} });
+  const client = connect((await draining.listen('127.0.0.1', 0, false)).port, '127.0.0.1').on('error', () => {});
+  client.pause();
+  connection = undefined;
+  // The next answer is one that never comes.
+  client.write(`${ASKED.repeat(10)}GET /late HTTP/1.1\r\nHost: a\r\n\r\n`);
+  await eventually(() => assert.equal(connection?.socket.timeout, BOUNDS.unreadMs));
+  const drained = draining.drain();
+  client.resume();
+  await eventually(() => assert.equal(connection?.socket.timeout, 0));
+  draining.cut();
+  await drained;
   client.destroy();
 });
