@@ -74,6 +74,8 @@ export function viewKey(record: KeyRecord, declarations: Declarations, peppers: 
   const secrets = record.secrets
     .filter(({ endsAt }) => endsAt === null || endsAt > nowMs)
     .map((secret) => secretView(secret, pepperInUse(secret, sealer, peppers)));
+  // Of a revoked key nobody misses a secret.
+  const missed = record.status === 'revoked' ? [] : secrets.filter(isUnknown);
   const isLost = secrets.every(({ pepper }) => pepper === 'unknown');
   const state = genuine ? stateOf(record, grants, declarations, nowMs) : 'tampered';
   const fromRoles = shown.roles.flatMap((role) => declarations.roles.get(role) ?? []);
@@ -95,7 +97,7 @@ export function viewKey(record: KeyRecord, declarations: Declarations, peppers: 
     revision: record.revision,
     secrets,
     warnings: genuine
-      ? [...warningsOf(record, grants, declarations), ...secrets.filter(isUnknown).map(unknownSentence(record.id))]
+      ? [...warningsOf(record, grants, declarations), ...missed.map(unknownSentence(record.id))]
       : [tamperedSentence(record.id)],
   };
 }

@@ -152,6 +152,13 @@ for (const { name, make } of BACKINGS) {
       );
     });
 
+    test('a revoked key whose pepper is gone is shown as revoked, and nobody is told to rotate it', async () => {
+      await beforeIt().create({ id: 'revoked' });
+      await meanwhile().revoke('revoked');
+      const { state, warnings } = await shown(behindIt(), 'revoked');
+      assert.deepEqual([state, warnings], ['revoked', []]);
+    });
+
     test('who can write to the store cannot make a secret seem moved', async () => {
       await beforeIt().create({ id: 'moved' });
       const { revision, secrets, ...rest } = await meanwhile().update('moved', { plan: 'gold' });
