@@ -36,8 +36,9 @@ const ENTRY = new URL(`./read-thread${import.meta.url.endsWith('.ts') ? '.ts' : 
 /** Null where the system or Node's permissions allow none: to stand still for a while is better than never to take a file. */
 function startThread(workerData: Reading): Worker | null {
   try {
-    // What the process itself was started with, such as modules to load first, is not for this thread to do again.
-    return new Worker(ENTRY, { workerData, execArgv: [], env: { ...process.env, NODE_OPTIONS: '' } });
+    // What the process itself was started with, such as modules to load first, is not for this thread to do again: neither
+    // what its command line says nor what NODE_OPTIONS does.
+    return new Worker(ENTRY, { workerData, execArgv: [], env: {} });
   } catch {
     return null;
   }
