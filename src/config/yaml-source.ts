@@ -7,10 +7,12 @@ import {
   isMap,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   type Node,
   type Pair,
   parseDocument,
+  Parser,
   visit,
   type YAMLError,
 } from 'yaml';
@@ -82,8 +84,9 @@ function targetsOf(document: Document): Targets {
   return targets;
 }
 
-/** Undefined where it is nested deeper than the parser can go. */
+/** Undefined where it is nested deeper than the parser may go. */
 function parsed(text: string, lineCounter: LineCounter): Document | undefined {
+  if (isTooDeep(text)) return undefined;
   const options = {
     version: '1.2',
     schema: 'core',
@@ -104,6 +107,21 @@ function parsed(text: string, lineCounter: LineCounter): Document | undefined {
   }
 }
 
+/**
+ * Whether it is nested deeper than the parser may go, which calls itself for each level: how far it can go depends on how
+ * much of the stack is left, and what is said of a file must not.
+ */
+function isTooDeep(text: string): boolean {
+  const parser = new Parser();
+  for (const lexeme of new Lexer().lex(text)) {
+    for (const _token of parser.next(lexeme));
+    if (parser.stack.length > MOST_PARSED_DEPTH) return true;
+  }
+  return false;
+}
+
+/** Far less than any stack holds, and more than is told by its path. */
+const MOST_PARSED_DEPTH = 256;
 const MOST_DEPTH = 64;
 const TOO_DEEP = 'is nested too deep; flatten it';
 /** Nodes that are read again because an alias points at them. */
