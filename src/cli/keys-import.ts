@@ -50,7 +50,8 @@ Examples:
       };
       const count = await service.importKeys(lines, listener);
       if (count.problems > 0) throw nothingImported(count, file);
-      if (!isJson) await terminal.print(summaryOf(count)).catch(outputFailed(summaryOf(count)));
+      const summary = summaryOf(count);
+      if (!isJson) await terminal.print(`${summary}.`).catch(outputFailed(summary));
     });
   });
 }
@@ -62,11 +63,11 @@ function nothingImported({ problems }: ImportCount, file: string): UserFault {
 
 function outputFailed(standing: string): (fault: unknown) => never {
   return (fault) => {
-    throw new UserFault(`the output could not be written, but ${standing.replace(/\.$/, '')}`, 1, fault);
+    throw new UserFault(`the output could not be written, but ${standing}`, 1, fault);
   };
 }
 
 function summaryOf({ imported, present }: ImportCount): string {
   const done = `Imported ${imported} ${imported === 1 ? 'key' : 'keys'}`;
-  return present === 0 ? `${done}.` : `${done}; ${present} ${present === 1 ? 'was' : 'were'} there already.`;
+  return present === 0 ? done : `${done}; ${present} ${present === 1 ? 'was' : 'were'} there already`;
 }
