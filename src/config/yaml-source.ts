@@ -2,6 +2,8 @@
 // refused: names that stand twice, merge keys, several documents, unknown tags, aliases that multiply.
 import {
   type Alias,
+  Composer,
+  type CST,
   type Document,
   isAlias,
   isMap,
@@ -11,10 +13,10 @@ import {
   LineCounter,
   type Node,
   type Pair,
-  parseDocument,
   Parser,
   visit,
   type YAMLError,
+  YAMLParseError,
 } from 'yaml';
 import type { Finding, Path } from './problem.ts';
 
@@ -84,10 +86,9 @@ function targetsOf(document: Document): Targets {
   return targets;
 }
 
-/** Undefined where it is nested deeper than the parser may go. */
+/** Undefined where it is nested deeper than {@link MOST_PARSED_DEPTH}. */
 function parsed(text: string, lineCounter: LineCounter): Document | undefined {
-  if (isTooDeep(text)) return undefined;
-  const options = {
+  const composer = new Composer({
     version: '1.2',
     schema: 'core',
     merge: false,
@@ -98,26 +99,29 @@ function parsed(text: string, lineCounter: LineCounter): Document | undefined {
     prettyErrors: false,
     lineCounter,
     logLevel: 'error',
-  } as const;
-  try {
-    return parseDocument(text, options);
-  } catch (error) {
-    if (error instanceof RangeError) return undefined;
-    throw error;
-  }
+  });
+  const tokens = tokensOf(text, lineCounter);
+  if (tokens === undefined) return undefined;
+  const [document, next] = composer.compose(tokens, true, text.length);
+  if (next)
+    document!.errors.push(new YAMLParseError([next.range[0], next.range[1]], 'MULTIPLE_DOCS', 'several documents'));
+  return document;
 }
 
 /**
- * Whether it is nested deeper than the parser may go, which calls itself for each level: how far it can go depends on how
- * much of the stack is left, and what is said of a file must not.
+ * The tokens of which documents are composed; undefined where they are nested too deep. The composer calls itself for each
+ * level: how far it can go depends on how much of the stack is left, and what is said of a file must not.
  */
-function isTooDeep(text: string): boolean {
-  const parser = new Parser();
+function tokensOf(text: string, lineCounter: LineCounter): CST.Token[] | undefined {
+  const parser = new Parser(lineCounter.addNewLine);
+  lineCounter.addNewLine(0);
+  const tokens: CST.Token[] = [];
   for (const lexeme of new Lexer().lex(text)) {
-    for (const _token of parser.next(lexeme));
-    if (parser.stack.length > MOST_PARSED_DEPTH) return true;
+    for (const token of parser.next(lexeme)) tokens.push(token);
+    if (parser.stack.length > MOST_PARSED_DEPTH) return undefined;
   }
-  return false;
+  tokens.push(...parser.end());
+  return tokens;
 }
 
 /** Far less than any stack holds, and more than is told by its path. */
@@ -246,9 +250,7 @@ function firstFault(document: Document, text: string): { offset: number; message
     return { offset: 0, message: 'asks for another version of YAML; write %YAML 1.2 or leave it out' };
   const [first] = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0]);
   if (first === undefined) return undefined;
-  // How deep the parser got before it gave up says something of its stack, not of the file.
-  const offset = first.code === 'RESOURCE_EXHAUSTION' ? 0 : first.pos[0];
-  return { offset, message: faultMessage(first, text) };
+  return { offset: first.pos[0], message: faultMessage(first, text) };
 }
 
 /** Characters of what the parser says: it repeats what it read. */
@@ -266,8 +268,6 @@ function faultMessage(fault: YAMLError, text: string): string {
       return 'has a tag (!…) that means nothing here; leave it out';
     case 'NON_STRING_KEY':
       return 'has a mapping or list where a name should be; write plain names before the colons';
-    case 'RESOURCE_EXHAUSTION':
-      return TOO_DEEP;
     default: {
       const [line = ''] = fault.message.split('\n');
       const said = line.charAt(0).toLowerCase() + line.slice(1, MOST_SAID).replace(/[.:]$/, '');
